@@ -1,0 +1,1 @@
+//! Real Composer in end-to-end tests: executables, and projects that install with them.

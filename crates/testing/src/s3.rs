@@ -1,0 +1,1 @@
+//! An S3 server inside the test process, over a temporary folder.
