@@ -92,6 +92,7 @@ CREATE TABLE packages (
     sync_error      TEXT,                                 -- of the last synchronization, NULL: it went well
     synced_at       BIGINT,
     created_at      BIGINT  NOT NULL,
+    revision        BIGINT  NOT NULL DEFAULT 0,           -- grows with each publication: an optimistic lock
     removed_at      BIGINT                                -- tombstone: hidden, can be restored
 );
 CREATE UNIQUE INDEX packages_by_name ON packages (organization_id, name) WHERE removed_at IS NULL AND name IS NOT NULL;

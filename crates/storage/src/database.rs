@@ -1,0 +1,157 @@
+//! A database chosen by URL: SQLite in one file, or PostgreSQL.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::handle::{self, Connection, ReadConnection, Transaction, WriteTransaction};
+use crate::row::{FromRow, Row};
+use crate::statement::sql;
+use crate::value::values;
+use crate::watch::Watcher;
+use crate::{Result, StorageError, migrate, postgres, sqlite};
+
+/// Which database answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// One file beside the program.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        })
+    }
+}
+
+/// An open database; clones share its connections.
+#[derive(Clone)]
+pub struct Database(Arc<Pools>);
+
+pub(crate) enum Pools {
+    Sqlite(sqlite::Pools),
+    Postgres(postgres::Pools),
+}
+
+impl Database {
+    /// Opens `sqlite:PATH`, `sqlite://PATH`, `postgres://…` or `postgresql://…`.
+    ///
+    /// An SQLite file that is not there is created, readable by its owner only. The schema is made by
+    /// [`migrate`](Self::migrate).
+    pub async fn connect(url: &str) -> Result<Self> {
+        let pools = if let Some(path) = sqlite::path_of(url)? {
+            Pools::Sqlite(sqlite::Pools::open(path).await?)
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Pools::Postgres(postgres::Pools::open(url).await?)
+        } else {
+            return Err(StorageError::Url {
+                url: url.split("://").next().unwrap_or_default().to_owned(),
+                reason: "its scheme is not known".to_owned(),
+            });
+        };
+        Ok(Self(Arc::new(pools)))
+    }
+
+    /// Brings the schema up to date; `now` is noted beside each migration that ran. Any number of processes may do
+    /// this at once. Returns how many migrations ran.
+    pub async fn migrate(&self, now: i64) -> Result<usize> {
+        migrate::run(self.write().await?, migrate::ALL, now).await
+    }
+
+    /// Which database this is.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        match &*self.0 {
+            Pools::Sqlite(_) => Engine::Sqlite,
+            Pools::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Checks that the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        let mut on = self.read().await?;
+        handle::fetch_one::<One>(&mut on, sql!("SELECT 1 AS one"), values![])
+            .await
+            .map(|_| ())
+    }
+
+    /// A connection for reading. On SQLite it cannot write.
+    pub async fn read(&self) -> Result<Connection> {
+        let connection = match &*self.0 {
+            Pools::Sqlite(pools) => pools.readers.acquire().await.map(ReadConnection::Sqlite),
+            Pools::Postgres(pools) => pools.pool.acquire().await.map(ReadConnection::Postgres),
+        };
+        connection
+            .map(Connection)
+            .map_err(|source| self.unreachable(source))
+    }
+
+    /// A transaction for writing. On SQLite there is one at a time: keep it under 50 ms and 500 rows, and do no
+    /// network, archive or blob work inside.
+    pub async fn write(&self) -> Result<Transaction> {
+        let transaction = match &*self.0 {
+            Pools::Sqlite(pools) => pools
+                .writer
+                .begin_with("BEGIN IMMEDIATE")
+                .await
+                .map(WriteTransaction::Sqlite),
+            Pools::Postgres(pools) => pools.pool.begin().await.map(WriteTransaction::Postgres),
+        };
+        transaction
+            .map(Transaction)
+            .map_err(|source| self.unreachable(source))
+    }
+
+    /// Something that wakes up when rows may have changed, here or in another process.
+    pub async fn watch(&self) -> Result<Watcher> {
+        Watcher::new(&self.0)
+            .await
+            .map_err(|source| self.unreachable(source))
+    }
+
+    /// Closes every connection after what it is doing. On SQLite this also folds the write-ahead log into the file.
+    pub async fn close(&self) {
+        match &*self.0 {
+            Pools::Sqlite(pools) => {
+                pools.readers.close().await;
+                pools.writer.close().await;
+            }
+            Pools::Postgres(pools) => pools.pool.close().await,
+        }
+    }
+
+    fn unreachable(&self, source: sqlx::Error) -> StorageError {
+        StorageError::Connect {
+            database: self.to_string(),
+            source,
+        }
+    }
+}
+
+impl fmt::Display for Database {
+    /// Where the database is, without a password.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            Pools::Sqlite(pools) => write!(out, "sqlite:{}", pools.path.display()),
+            Pools::Postgres(pools) => out.write_str(&pools.name),
+        }
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Database({self})")
+    }
+}
+
+struct One;
+
+impl FromRow for One {
+    fn from_row(_: &Row) -> Result<Self> {
+        Ok(Self)
+    }
+}

@@ -1,0 +1,281 @@
+//! Packages: a repository of an organization and the name it goes by.
+
+use super::{Number, Text};
+use crate::Result;
+use crate::handle::{Handle, Transaction, execute_one, fetch_all, fetch_one, fetch_optional};
+use crate::row::columns;
+use crate::statement::sql;
+use crate::value::values;
+
+/// A package, live or a tombstone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Package {
+    /// Key.
+    pub id: i64,
+    /// Whose it is.
+    pub organization_id: i64,
+    /// Composer's name, lower case; `None` until the first synchronization.
+    pub name: Option<String>,
+    /// `vcs`.
+    pub kind: String,
+    /// `private`.
+    pub origin: String,
+    /// Where its repository is, without credentials.
+    pub repository_url: String,
+    /// `host/path`, by which a hook finds it.
+    pub repository_key: String,
+    /// The credential for the repository, if a certain one was chosen.
+    pub credential_id: Option<i64>,
+    /// Upstream's default branch.
+    pub default_branch: Option<String>,
+    /// For people.
+    pub description: String,
+    /// Composer's `type`, such as `library`.
+    pub package_type: String,
+    /// `None`: no; empty: yes; else the replacement.
+    pub abandoned: Option<String>,
+    /// What was wrong with the last synchronization; `None`: nothing.
+    pub sync_error: Option<String>,
+    /// When the last synchronization ended.
+    pub synced_at: Option<i64>,
+    /// When it was added.
+    pub created_at: i64,
+    /// When it was removed; `None`: it is live.
+    pub removed_at: Option<i64>,
+}
+columns!(
+    Package: id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
+    description, package_type = "type", abandoned, sync_error, synced_at, created_at, removed_at
+);
+
+/// What a new package is made of; the fields are [`Package`]'s. It has no name yet.
+#[derive(Debug, Clone, Copy)]
+pub struct NewPackage<'n> {
+    pub organization_id: i64,
+    pub kind: &'n str,
+    pub origin: &'n str,
+    pub repository_url: &'n str,
+    pub repository_key: &'n str,
+    pub credential_id: Option<i64>,
+    pub created_at: i64,
+}
+
+/// What a synchronization learned about the package as a whole; the fields are [`Package`]'s.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'n> {
+    pub name: Option<&'n str>,
+    pub description: &'n str,
+    pub package_type: &'n str,
+    pub abandoned: Option<&'n str>,
+    pub default_branch: Option<&'n str>,
+}
+
+/// Adds a package; a live one with the same repository is [`StorageError::Duplicate`](crate::StorageError::Duplicate).
+pub async fn insert(tx: &mut Transaction, new: NewPackage<'_>) -> Result<i64> {
+    let sql = sql!(
+        "INSERT INTO packages (organization_id, kind, origin, repository_url, repository_key, credential_id,
+             description, type, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, '', 'library', $7) RETURNING id AS value"
+    );
+    let NewPackage {
+        organization_id,
+        kind,
+        origin,
+        repository_url,
+        repository_key,
+        credential_id,
+        created_at,
+    } = new;
+    let values = values![
+        organization_id,
+        kind,
+        origin,
+        repository_url,
+        repository_key,
+        credential_id,
+        created_at
+    ];
+    fetch_one::<Number>(tx, sql, values)
+        .await
+        .map(|row| row.value)
+}
+
+/// The organization's package with this key, removed or not.
+pub async fn find(on: &mut impl Handle, organization_id: i64, id: i64) -> Result<Option<Package>> {
+    let sql = sql!(
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
+             description, type, abandoned, sync_error, synced_at, created_at, removed_at
+         FROM packages WHERE organization_id = $1 AND id = $2"
+    );
+    fetch_optional(on, sql, values![organization_id, id]).await
+}
+
+/// The organization's live package with this name.
+pub async fn find_by_name(
+    on: &mut impl Handle,
+    organization_id: i64,
+    name: &str,
+) -> Result<Option<Package>> {
+    let sql = sql!(
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
+             description, type, abandoned, sync_error, synced_at, created_at, removed_at
+         FROM packages WHERE organization_id = $1 AND name = $2 AND removed_at IS NULL"
+    );
+    fetch_optional(on, sql, values![organization_id, name]).await
+}
+
+/// The organization's packages that have or had this name: the live one first, then the last removed.
+pub async fn find_any_by_name(
+    on: &mut impl Handle,
+    organization_id: i64,
+    name: &str,
+) -> Result<Vec<Package>> {
+    let sql = sql!(
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
+             description, type, abandoned, sync_error, synced_at, created_at, removed_at
+         FROM packages WHERE organization_id = $1 AND name = $2
+         ORDER BY CASE WHEN removed_at IS NULL THEN 0 ELSE 1 END, removed_at DESC, id DESC"
+    );
+    fetch_all(on, sql, values![organization_id, name]).await
+}
+
+/// The live packages of one organization, or of all, whose repository has this key.
+pub async fn find_by_repository_key(
+    on: &mut impl Handle,
+    organization_id: Option<i64>,
+    repository_key: &str,
+) -> Result<Vec<Package>> {
+    let sql = sql!(
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
+             description, type, abandoned, sync_error, synced_at, created_at, removed_at
+         FROM packages
+         WHERE repository_key = $2 AND removed_at IS NULL
+             AND (CAST($1 AS BIGINT) IS NULL OR organization_id = $1)
+         ORDER BY id"
+    );
+    fetch_all(on, sql, values![organization_id, repository_key]).await
+}
+
+/// A page of an organization's packages, oldest first: the live ones, or the removed ones.
+pub async fn list(
+    on: &mut impl Handle,
+    organization_id: i64,
+    removed: bool,
+    after_id: i64,
+    limit: i64,
+) -> Result<Vec<Package>> {
+    let sql = sql!(
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
+             description, type, abandoned, sync_error, synced_at, created_at, removed_at
+         FROM packages
+         WHERE organization_id = $1 AND (removed_at IS NOT NULL) = $2 AND id > $3 ORDER BY id LIMIT $4"
+    );
+    fetch_all(on, sql, values![organization_id, removed, after_id, limit]).await
+}
+
+/// How many live packages an organization has.
+pub async fn count(on: &mut impl Handle, organization_id: i64) -> Result<i64> {
+    let sql = sql!(
+        "SELECT COUNT(*) AS value FROM packages WHERE organization_id = $1 AND removed_at IS NULL"
+    );
+    fetch_one::<Number>(on, sql, values![organization_id])
+        .await
+        .map(|row| row.value)
+}
+
+/// The names of an organization's live packages that have a live version, sorted by byte.
+pub async fn names(on: &mut impl Handle, organization_id: i64) -> Result<Vec<String>> {
+    let sql = sql!(
+        "SELECT name AS value FROM packages
+         WHERE organization_id = $1 AND removed_at IS NULL AND name IS NOT NULL
+             AND EXISTS (SELECT 1 FROM versions
+                 WHERE versions.package_id = packages.id AND versions.removed_at IS NULL)"
+    );
+    let rows: Vec<Text> = fetch_all(on, sql, values![organization_id]).await?;
+    let mut names: Vec<String> = rows.into_iter().map(|row| row.value).collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// The organization's live packages of which a version provides or replaces `name`.
+pub async fn providers(
+    on: &mut impl Handle,
+    organization_id: i64,
+    name: &str,
+) -> Result<Vec<Package>> {
+    let sql = sql!(
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
+             description, type, abandoned, sync_error, synced_at, created_at, removed_at
+         FROM packages
+         WHERE organization_id = $1 AND removed_at IS NULL AND name IS NOT NULL
+             AND id IN (SELECT package_id FROM provided_names WHERE provided_names.name = $2)
+         ORDER BY name"
+    );
+    fetch_all(on, sql, values![organization_id, name]).await
+}
+
+/// Writes what a synchronization learned; a name that another live package has is
+/// [`StorageError::Duplicate`](crate::StorageError::Duplicate).
+pub async fn set_identity(tx: &mut Transaction, id: i64, identity: Identity<'_>) -> Result<()> {
+    let sql = sql!(
+        "UPDATE packages SET name = $2, description = $3, type = $4, abandoned = $5, default_branch = $6
+         WHERE id = $1"
+    );
+    let Identity {
+        name,
+        description,
+        package_type,
+        abandoned,
+        default_branch,
+    } = identity;
+    let values = values![
+        id,
+        name,
+        description,
+        package_type,
+        abandoned,
+        default_branch
+    ];
+    execute_one(tx, sql, values, "packages", id).await
+}
+
+/// Notes when a synchronization ended and what was wrong with it.
+pub async fn set_synced(
+    tx: &mut Transaction,
+    id: i64,
+    now: i64,
+    error: Option<&str>,
+) -> Result<()> {
+    let sql = sql!("UPDATE packages SET synced_at = $2, sync_error = $3 WHERE id = $1");
+    execute_one(tx, sql, values![id, now, error], "packages", id).await
+}
+
+/// Moves a package to another repository.
+pub async fn set_repository(tx: &mut Transaction, id: i64, url: &str, key: &str) -> Result<()> {
+    let sql = sql!("UPDATE packages SET repository_url = $2, repository_key = $3 WHERE id = $1");
+    execute_one(tx, sql, values![id, url, key], "packages", id).await
+}
+
+/// Chooses a certain credential for a package's repository, or none.
+pub async fn set_credential(
+    tx: &mut Transaction,
+    id: i64,
+    credential_id: Option<i64>,
+) -> Result<()> {
+    let sql = sql!("UPDATE packages SET credential_id = $2 WHERE id = $1");
+    execute_one(tx, sql, values![id, credential_id], "packages", id).await
+}
+
+/// Hides a live package.
+pub async fn remove(tx: &mut Transaction, id: i64, now: i64) -> Result<()> {
+    let sql = sql!("UPDATE packages SET removed_at = $2 WHERE id = $1 AND removed_at IS NULL");
+    execute_one(tx, sql, values![id, now], "packages", id).await
+}
+
+/// Brings a removed package back; when its name or repository is taken meanwhile, that is
+/// [`StorageError::Duplicate`](crate::StorageError::Duplicate).
+pub async fn restore(tx: &mut Transaction, id: i64) -> Result<()> {
+    let sql =
+        sql!("UPDATE packages SET removed_at = NULL WHERE id = $1 AND removed_at IS NOT NULL");
+    execute_one(tx, sql, values![id], "packages", id).await
+}

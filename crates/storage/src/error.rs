@@ -1,0 +1,138 @@
+//! What can go wrong between us and the database.
+
+use std::path::PathBuf;
+
+/// The result of everything that talks to the database.
+pub type Result<T, E = StorageError> = std::result::Result<T, E>;
+
+/// Why the database did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// The URL names no database that we know.
+    #[error(
+        "the database URL {url:?} cannot be used: {reason}; write sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE"
+    )]
+    Url {
+        /// The URL without its password.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file of an SQLite database could not be created.
+    #[error("the SQLite database {} cannot be created: {source}; its folder must exist and be writable", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// No connection could be opened or was free in time.
+    #[error("no connection to the database {database}: {source}")]
+    Connect {
+        /// The database without its password.
+        database: String,
+        /// What the driver said.
+        source: sqlx::Error,
+    },
+    /// A statement failed.
+    #[error("a database statement failed: {source}; it was: {statement}")]
+    Query {
+        /// The SQL text, which never contains values.
+        statement: &'static str,
+        /// What the driver said.
+        source: sqlx::Error,
+    },
+    /// A row with the same unique columns exists.
+    #[error("the database already has such a row ({constraint})")]
+    Duplicate {
+        /// What the database calls the broken rule: a constraint's name, or table and columns.
+        constraint: String,
+    },
+    /// A text contains a NUL character, which PostgreSQL cannot store.
+    #[error("a text contains a NUL character, which cannot be stored: {text:?}")]
+    NulInText {
+        /// The beginning of the text.
+        text: String,
+    },
+    /// A column is absent or has another type.
+    #[error("the database column {column:?} cannot be read: {source}")]
+    Column {
+        /// The column as named in the statement.
+        column: &'static str,
+        /// What the driver said.
+        source: sqlx::Error,
+    },
+    /// An update had to find a row, and there was none.
+    #[error("the table {table:?} has no row {key}; it may have been deleted meanwhile")]
+    RowMissing {
+        /// The table.
+        table: &'static str,
+        /// The row's key.
+        key: String,
+    },
+    /// A credential cannot go while a package needs it.
+    #[error(
+        "the credential {id} is still used by the package {package}; give that package another credential first"
+    )]
+    CredentialInUse {
+        /// The credential.
+        id: i64,
+        /// The name, or before the first synchronization the URL, of one package that uses it.
+        package: String,
+    },
+    /// A dist names a blob that the collector took, or is taking.
+    #[error("the blob {sha256} is gone or being deleted; store it again")]
+    BlobGone {
+        /// The blob's SHA-256 in hexadecimal.
+        sha256: String,
+    },
+    /// The database was made by a newer program.
+    #[error(
+        "the database has the migration {number:04}_{name}, which this version does not know; start a newer Kapelle or restore a backup"
+    )]
+    MigrationUnknown {
+        /// The migration's number.
+        number: i64,
+        /// The migration's name.
+        name: String,
+    },
+    /// A migration was edited after this database ran it.
+    #[error(
+        "the migration {number:04}_{name} differs from the one this database was made with; use the program that made it, or restore a backup"
+    )]
+    MigrationEdited {
+        /// The migration's number.
+        number: i64,
+        /// The migration's name.
+        name: String,
+    },
+    /// A migration failed and was rolled back.
+    #[error("the migration {number:04}_{name} failed and was rolled back: {source}")]
+    MigrationFailed {
+        /// The migration's number.
+        number: i64,
+        /// The migration's name.
+        name: &'static str,
+        /// What the driver said.
+        source: sqlx::Error,
+    },
+}
+
+impl StorageError {
+    /// Turns a driver's error into ours; a broken unique rule becomes [`StorageError::Duplicate`].
+    pub(crate) fn query(statement: &'static str, source: sqlx::Error) -> Self {
+        match &source {
+            sqlx::Error::Database(error) if error.is_unique_violation() => Self::Duplicate {
+                constraint: error.constraint().unwrap_or(error.message()).to_owned(),
+            },
+            _ => Self::Query { statement, source },
+        }
+    }
+
+    /// Whether a row with the same unique columns was in the way.
+    #[must_use]
+    pub fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Duplicate { .. })
+    }
+}
