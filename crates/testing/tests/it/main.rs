@@ -1,0 +1,6 @@
+//! Tests of the test fixtures themselves, and of the workspace's shape.
+
+mod architecture;
+mod composer;
+mod process;
+mod s3;
