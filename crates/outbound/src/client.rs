@@ -4,8 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
@@ -14,6 +13,7 @@ use crate::body::BodyStream;
 use crate::budget::{HostBudget, HostPermit};
 use crate::config::ClientConfig;
 use crate::error::{OutboundError, shown};
+use crate::message::{Request, Response, StreamingResponse};
 use crate::redirect::Hop;
 use crate::resolve::GuardedResolver;
 use crate::retry::repeatable;
@@ -31,47 +31,6 @@ struct Shared {
     config: ClientConfig,
     resolver: GuardedResolver,
     budget: HostBudget,
-}
-
-/// A request to send.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Its method. GET and HEAD are tried again as the [`RetryPolicy`](crate::RetryPolicy) says.
-    pub method: Method,
-    /// Where to.
-    pub url: Url,
-    /// Its headers. Those that may be credentials are not sent on to another origin.
-    pub headers: HeaderMap,
-    /// Its body.
-    pub body: Option<Bytes>,
-    /// How large the answer's body may be, decompressed.
-    pub max_bytes: u64,
-}
-
-/// An answer with its whole body, whatever its status.
-#[derive(Clone, Debug)]
-pub struct Response {
-    /// Its status; an error status is not an error of the client.
-    pub status: StatusCode,
-    /// Its headers.
-    pub headers: HeaderMap,
-    /// Its body, decompressed.
-    pub body: Bytes,
-    /// Where it came from, after redirects.
-    pub url: Url,
-}
-
-/// An answer whose body is still to be read.
-#[derive(Debug)]
-pub struct StreamingResponse {
-    /// Its status; an error status is not an error of the client.
-    pub status: StatusCode,
-    /// Its headers.
-    pub headers: HeaderMap,
-    /// Its body, decompressed while it is read.
-    pub body: BodyStream,
-    /// Where it came from, after redirects.
-    pub url: Url,
 }
 
 /// The connect time-out: several addresses of a host should get their chance within `first_byte`.
@@ -281,30 +240,6 @@ impl Client {
         } else {
             let limit = config.total;
             OutboundError::Total { url, limit }
-        }
-    }
-}
-
-impl Request {
-    /// A GET.
-    pub fn get(url: &Url, headers: HeaderMap, max_bytes: u64) -> Self {
-        Self {
-            method: Method::GET,
-            url: url.clone(),
-            headers,
-            body: None,
-            max_bytes,
-        }
-    }
-}
-
-impl From<Request> for Hop {
-    fn from(request: Request) -> Self {
-        Self {
-            method: request.method,
-            url: request.url,
-            headers: request.headers,
-            body: request.body,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::address::ForbiddenAddress;
 /// Why an outbound request gave no answer.
 ///
 /// URLs in it are shown without user information, query and fragment: those may hold secrets.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum OutboundError {
     /// The URL is neither http nor https.
     #[error("{url} was not requested: its scheme is {scheme}, and only http and https are allowed")]
@@ -178,7 +178,7 @@ impl OutboundError {
         let mut deepest: &dyn Error = error;
         while let Some(source) = deepest.source() {
             if let Some(refusal) = source.downcast_ref::<Self>() {
-                return refusal.of_resolver();
+                return refusal.clone();
             }
             deepest = source;
         }
@@ -188,28 +188,6 @@ impl OutboundError {
             Self::Connect { url, reason }
         } else {
             Self::Interrupted { url, reason }
-        }
-    }
-
-    /// A copy of an error that the resolver makes.
-    fn of_resolver(&self) -> Self {
-        match self {
-            Self::Forbidden {
-                host,
-                address,
-                kind,
-            } => Self::Forbidden {
-                host: host.clone(),
-                address: *address,
-                kind,
-            },
-            Self::Unresolved { host, reason } => Self::Unresolved {
-                host: host.clone(),
-                reason: reason.clone(),
-            },
-            other => Self::Setup {
-                reason: other.to_string(),
-            },
         }
     }
 }
