@@ -1,1 +1,35 @@
-//! placeholder
+//! The domain: what may happen in a Composer registry and what follows from it.
+//!
+//! A function here takes the [`Registry`], the [`Actor`] and typed input, asks [`access`] first, and changes
+//! everything in one transaction: rows, documents, the change sequence, the audit row and the jobs that follow.
+
+pub mod access;
+pub mod actor;
+pub mod api_key;
+pub mod audit;
+pub mod clock;
+pub mod credential;
+pub mod dist;
+pub mod document;
+pub mod feed;
+pub mod flights;
+pub mod hook;
+pub mod import;
+pub mod jobs;
+pub mod limits;
+pub mod organization;
+pub mod package;
+pub mod random;
+pub mod search;
+pub mod secrets;
+pub mod statistics;
+pub mod sync;
+pub mod token;
+
+mod registry;
+
+pub use actor::Actor;
+pub use clock::Clock;
+pub use limits::Limits;
+pub use random::Random;
+pub use registry::{Parts, Registry};

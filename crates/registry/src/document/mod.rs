@@ -1,0 +1,162 @@
+//! Finished answers of the Composer repository: found as bytes, made when a package changes.
+//!
+//! A full-view document is derived data in a table, keyed by organization and path, compressed twice. Reading one
+//! is a look into memory, else one indexed read. (URL, `Last-Modified`) identifies bytes for ever: a document that
+//! is written again with other bytes gets a later second.
+
+mod compress;
+mod package;
+mod root;
+
+pub use package::{Material, PackageDocuments, refresh_package};
+pub(crate) use package::{ATTEMPTS, provided_names, stored_abandoned, withdraw};
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kapelle_composer::PackageName;
+use kapelle_storage::StorageError;
+use kapelle_storage::db::documents as rows;
+use kapelle_storage::db::organizations::Organization;
+use kapelle_storage::db::packages;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+use crate::access::{self, Denied};
+use crate::actor::Actor;
+use crate::jobs::JobError;
+use crate::organization;
+use crate::registry::Registry;
+
+/// The path of an organization's root document.
+pub const ROOT: &str = "packages.json";
+
+/// One finished answer.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// Body for `Content-Encoding: gzip`.
+    pub gzip: Bytes,
+    /// Body for `Content-Encoding: zstd`.
+    pub zstd: Bytes,
+    /// The value of `Last-Modified`, compared for equality and never parsed.
+    pub last_modified: String,
+}
+
+/// What memory holds of one path: also that there is nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Remembered {
+    organization_id: i64,
+    document: Option<Arc<Document>>,
+}
+
+impl Remembered {
+    /// Bytes it occupies, roughly.
+    pub(crate) fn size(&self) -> usize {
+        128 + self.document.as_ref().map_or(0, |document| document.gzip.len() + document.zstd.len())
+    }
+}
+
+/// Why there is no document to give.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    /// Not allowed.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// There is no such organization, package or path.
+    #[error("not found")]
+    Unknown,
+    /// It could not be made.
+    #[error("{0}")]
+    Failed(String),
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<JobError> for DocumentError {
+    fn from(error: JobError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// The finished answer for `place` (`acme/packages.json`, `acme/p2/acme/lib~dev.json`: organization, then path).
+pub async fn find(registry: &Registry, actor: &Actor, place: &str) -> Result<Arc<Document>, DocumentError> {
+    if let Some(remembered) = registry.memory.documents.get(place) {
+        access::read(actor, remembered.organization_id)?;
+        return remembered.document.ok_or(DocumentError::Unknown);
+    }
+    let (slug, path) = place.split_once('/').ok_or(DocumentError::Unknown)?;
+    let organization = organization::visible(registry, actor, slug).await?;
+    let point = registry.memory.point();
+    let document = load(registry, &organization, path).await?;
+    let remembered = Remembered { organization_id: organization.id, document: document.clone() };
+    registry.memory.remember(point, |memory| memory.documents.insert(place.into(), remembered));
+    document.ok_or(DocumentError::Unknown)
+}
+
+async fn load(
+    registry: &Registry,
+    organization: &Organization,
+    path: &str,
+) -> Result<Option<Arc<Document>>, DocumentError> {
+    let row = rows::find(&mut registry.database().read().await?, organization.id, path).await?;
+    if let Some(document) = row.and_then(|row| usable(registry, row)) {
+        return Ok(Some(Arc::new(document)));
+    }
+    if path == ROOT {
+        root::render(registry, organization).await?;
+    } else if let Some(name) = package_of(path) {
+        let mut connection = registry.database().read().await?;
+        let package = packages::find_by_name(&mut connection, organization.id, name.as_str()).await?;
+        drop(connection);
+        let Some(package) = package else { return Ok(None) };
+        refresh_package(registry, package.id, None).await?;
+    } else {
+        return Ok(None);
+    }
+    let row = rows::find(&mut registry.database().read().await?, organization.id, path).await?;
+    Ok(row.and_then(|row| usable(registry, row)).map(Arc::new))
+}
+
+/// A row as a document, unless it was deleted or its links lead elsewhere.
+fn usable(registry: &Registry, row: rows::Document) -> Option<Document> {
+    if row.base_url != registry.public_url().as_str() {
+        return None;
+    }
+    Some(Document {
+        gzip: row.gzip?.into(),
+        zstd: row.zstd?.into(),
+        last_modified: http_date(row.last_modified),
+    })
+}
+
+/// The package that a path like `p2/acme/lib~dev.json` is about.
+fn package_of(path: &str) -> Option<PackageName> {
+    let name = path.strip_prefix("p2/")?.strip_suffix(".json")?;
+    PackageName::parse(name.strip_suffix("~dev").unwrap_or(name)).ok()
+}
+
+/// Seconds since 1970 as `Sun, 01 Nov 2026 10:00:00 GMT`.
+fn http_date(seconds: i64) -> String {
+    let date = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let text = date.format(&Rfc2822).unwrap_or_default();
+    text.replace("+0000", "GMT")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_http() {
+        assert_eq!(http_date(1_793_527_200), "Sun, 01 Nov 2026 10:00:00 GMT");
+        assert_eq!(http_date(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+    }
+
+    #[test]
+    fn only_package_paths_name_a_package() {
+        assert_eq!(package_of("p2/acme/lib~dev.json").unwrap().as_str(), "acme/lib");
+        assert!(package_of("p2/acme.json").is_none());
+        assert!(package_of("p2/../etc/passwd.json").is_none());
+    }
+}

@@ -1,0 +1,185 @@
+//! The change sequence: what this process remembers, and how it learns what others changed.
+//!
+//! Whatever is remembered was read from the database at a known point of the sequence and is forgotten as soon
+//! as a later change names it. A process that cannot confirm the sequence says so and stops answering from memory.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use kapelle_storage::StorageError;
+use kapelle_storage::db::changes::{self, Change};
+use kapelle_storage::db::organizations::Organization;
+use tokio_util::sync::CancellationToken;
+
+use crate::actor::TokenActor;
+use crate::clock::{MINUTE, Millis, SECOND};
+use crate::document::{self, Remembered};
+use crate::registry::Registry;
+
+/// How many changes are read at once.
+const PAGE: i64 = 1_000;
+/// How long the sequence may be unconfirmed before the process calls itself unready.
+const UNREADY_AFTER: Millis = 10 * SECOND;
+/// How long the sequence may be unconfirmed before private data is no longer served.
+const REFUSE_AFTER: Millis = MINUTE;
+/// Valid tokens remembered at most.
+const TOKENS: u64 = 100_000;
+
+/// How well this process knows the sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Confirmed lately.
+    Confirmed,
+    /// Unconfirmed for too long to take new clients.
+    Unready,
+    /// Unconfirmed for so long that a revoked token might still be honoured: private reads are refused.
+    Stale,
+}
+
+/// What this process remembers of the database.
+#[derive(Debug)]
+pub struct Memory {
+    /// The newest change that memory takes account of. Held while memory is written, so that nothing older than a
+    /// change gets in after it.
+    seen: Mutex<i64>,
+    confirmed_at: AtomicI64,
+    slugs: RwLock<HashMap<i64, Box<str>>>,
+    pub(crate) documents: moka::sync::Cache<Box<str>, Remembered>,
+    pub(crate) tokens: moka::sync::Cache<[u8; 32], Arc<TokenActor>>,
+    pub(crate) organizations: moka::sync::Cache<Box<str>, Arc<Organization>>,
+}
+
+impl Memory {
+    /// Empty, with room for `document_bytes` of documents.
+    pub(crate) fn new(document_bytes: u64) -> Self {
+        let documents = moka::sync::Cache::builder()
+            .max_capacity(document_bytes)
+            .weigher(|key: &Box<str>, value: &Remembered| {
+                u32::try_from(key.len() + value.size()).unwrap_or(u32::MAX)
+            })
+            .build();
+        Self {
+            seen: Mutex::new(0),
+            confirmed_at: AtomicI64::new(0),
+            slugs: RwLock::default(),
+            documents,
+            tokens: moka::sync::Cache::new(TOKENS),
+            organizations: moka::sync::Cache::new(TOKENS),
+        }
+    }
+
+    /// The point of the sequence to pass to [`remember`](Self::remember); take it before reading the database.
+    pub(crate) fn point(&self) -> i64 {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes to memory unless a change came in since `point`.
+    pub(crate) fn remember(&self, point: i64, write: impl FnOnce(&Self)) {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if *seen == point {
+            write(self);
+        }
+    }
+
+    /// Notes which slug an organization has, so that its documents can be forgotten by its id.
+    pub(crate) fn note_slug(&self, organization: &Organization) {
+        let mut slugs = self.slugs.write().unwrap_or_else(PoisonError::into_inner);
+        slugs.insert(organization.id, organization.slug.as_str().into());
+    }
+
+    fn forget(&self, page: &[Change], newest: i64) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for change in page {
+            self.forget_one(change);
+        }
+        *seen = newest.max(*seen);
+    }
+
+    fn forget_one(&self, change: &Change) {
+        match change.subject.as_str() {
+            "package" => {
+                let slugs = self.slugs.read().unwrap_or_else(PoisonError::into_inner);
+                if let Some(slug) = slugs.get(&change.organization_id) {
+                    let name = &change.name;
+                    self.documents.invalidate(format!("{slug}/p2/{name}.json").as_str());
+                }
+            }
+            "root" => {
+                let slugs = self.slugs.read().unwrap_or_else(PoisonError::into_inner);
+                if let Some(slug) = slugs.get(&change.organization_id) {
+                    self.documents.invalidate(format!("{slug}/{}", document::ROOT).as_str());
+                }
+            }
+            "token" => self.tokens.invalidate_all(),
+            _ => {
+                self.organizations.invalidate_all();
+                self.documents.invalidate_all();
+            }
+        }
+    }
+}
+
+impl Registry {
+    /// Takes account of every change that is committed by now. Called after each of our own commits, so that a
+    /// change is visible where it was made before its answer is sent.
+    pub async fn catch_up(&self) -> Result<(), StorageError> {
+        let now = self.now();
+        if self.memory.confirmed_at.load(Ordering::SeqCst) == 0 {
+            let newest = changes::latest(&mut self.database().read().await?).await?;
+            self.memory.forget(&[], newest);
+        }
+        loop {
+            let since = self.memory.point();
+            let page = changes::since(&mut self.database().read().await?, since, PAGE).await?;
+            if let Some(newest) = page.last() {
+                self.memory.forget(&page, newest.seq);
+            }
+            if i64::try_from(page.len()).unwrap_or(PAGE) < PAGE {
+                self.memory.confirmed_at.fetch_max(now.max(1), Ordering::SeqCst);
+                return Ok(());
+            }
+        }
+    }
+
+    /// How long ago the sequence was confirmed, judged.
+    pub fn freshness(&self) -> Freshness {
+        match self.now() - self.memory.confirmed_at.load(Ordering::SeqCst) {
+            age if age > REFUSE_AFTER => Freshness::Stale,
+            age if age > UNREADY_AFTER => Freshness::Unready,
+            _ => Freshness::Confirmed,
+        }
+    }
+
+    /// Follows the sequence until `shutdown`; one such loop runs in every serving process.
+    pub async fn follow(&self, shutdown: CancellationToken) {
+        let mut healthy = true;
+        while !shutdown.is_cancelled() {
+            match self.follow_once(&shutdown).await {
+                Ok(()) => healthy = true,
+                Err(error) => {
+                    if healthy {
+                        tracing::error!(%error, "the change sequence cannot be read; trying again every second");
+                    }
+                    healthy = false;
+                    tokio::select! {
+                        () = shutdown.cancelled() => {}
+                        () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn follow_once(&self, shutdown: &CancellationToken) -> Result<(), StorageError> {
+        let mut watcher = self.database().watch().await?;
+        loop {
+            self.catch_up().await?;
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                changed = watcher.changed(Duration::from_secs(1)) => changed?,
+            }
+        }
+    }
+}

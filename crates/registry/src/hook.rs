@@ -1,0 +1,76 @@
+//! Change hooks: somebody says that a repository has changed; its packages are synchronized.
+
+use kapelle_storage::StorageError;
+use kapelle_storage::db::packages;
+use kapelle_vcs::{Protocols, RepositoryUrl};
+use secrecy::SecretString;
+
+use crate::access::{self, Denied};
+use crate::actor::Actor;
+use crate::jobs::{self, SyncPackage};
+use crate::organization;
+use crate::registry::Registry;
+use crate::secrets::SecretsError;
+
+/// URLs of one payload that are looked at.
+const URLS: usize = 16;
+
+/// Why a hook changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum HookError {
+    /// Not allowed.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// No package has that repository.
+    #[error("no package of this organization has the repository {0}: add it with `kapelle package add {0}`")]
+    Unknown(String),
+    /// The payload names no repository.
+    #[error("the payload names no repository URL")]
+    NoRepository,
+    /// The organization's secret could not be read.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// The organization of that slug and the secret that signs its hooks.
+pub async fn secret(registry: &Registry, slug: &str) -> Result<Option<(i64, SecretString)>, HookError> {
+    let Some(organization) = organization::find(registry, slug).await? else { return Ok(None) };
+    Ok(Some((organization.id, organization::hook_secret(registry, &organization)?)))
+}
+
+/// Queues a synchronization of every package of the organization whose repository is one of `urls` (the forms of
+/// one repository: https, ssh, web page); gives the jobs.
+pub async fn received(
+    registry: &Registry,
+    actor: &Actor,
+    organization_id: i64,
+    urls: &[String],
+) -> Result<Vec<i64>, HookError> {
+    access::synchronize(actor, organization_id)?;
+    let mut keys: Vec<String> = urls.iter().take(URLS).filter_map(|url| key(url)).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    if keys.is_empty() {
+        return Err(HookError::NoRepository);
+    }
+    let mut ids = Vec::new();
+    let mut transaction = registry.database().write().await?;
+    for key in &keys {
+        let found = packages::find_by_repository_key(&mut transaction, Some(organization_id), key).await?;
+        for package in found.into_iter().filter(|package| package.removed_at.is_none()) {
+            let job = SyncPackage { organization_id, package_id: package.id };
+            ids.push(jobs::enqueue(registry, &mut transaction, &job).await?);
+        }
+    }
+    transaction.commit().await?;
+    registry.wake_workers();
+    if ids.is_empty() { Err(HookError::Unknown(keys.join(", "))) } else { Ok(ids) }
+}
+
+/// A payload's URL is only compared, never opened, so every protocol may occur in it.
+fn key(url: &str) -> Option<String> {
+    RepositoryUrl::parse(url, &Protocols::all()).ok().map(|url| url.key())
+}

@@ -1,0 +1,68 @@
+//! `BuildDists`: build the dist of every published commit of a package that has none yet.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Job, JobContext, JobError};
+use crate::{dist, sync};
+use kapelle_storage::db::{package_references, packages};
+
+/// Dists that are built before their checksums are published together.
+const BATCH: i64 = 100;
+
+/// Builds what is missing for one package.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BuildDists {
+    /// The organization it belongs to.
+    pub organization_id: i64,
+    /// The package.
+    pub package_id: i64,
+}
+
+impl Job for BuildDists {
+    const KIND: &'static str = "BuildDists";
+
+    fn exclusive_key(&self) -> Option<String> {
+        Some(format!("dists:{}", self.package_id))
+    }
+
+    fn organization_id(&self) -> Option<i64> {
+        Some(self.organization_id)
+    }
+
+    fn package_id(&self) -> Option<i64> {
+        Some(self.package_id)
+    }
+
+    async fn run(&self, context: &JobContext) -> Result<String, JobError> {
+        let registry = &context.registry;
+        let (mut built, mut failed, mut after) = (0_usize, 0_usize, String::new());
+        loop {
+            let mut connection = registry.database().read().await?;
+            let package = packages::find_by_id(&mut connection, self.package_id).await?;
+            let Some(package) = package.filter(|package| package.removed_at.is_none()) else {
+                return Ok("the package was removed".to_owned());
+            };
+            let missing =
+                package_references::list_without_dist(&mut connection, package.id, &after, BATCH).await?;
+            drop(connection);
+            let Some(last) = missing.last() else { break };
+            after.clone_from(last);
+            for reference in &missing {
+                context.check()?;
+                match dist::build(registry, &package, reference).await {
+                    Ok(_) => built += 1,
+                    Err(error) => {
+                        failed += 1;
+                        context.log(&[format!("no dist of {reference}: {error}")]).await?;
+                    }
+                }
+                context.progress(built + failed, built + failed, "building dists").await?;
+            }
+            sync::republish(context, package.id).await?;
+        }
+        match failed {
+            0 => Ok(format!("built {built} dists")),
+            _ => Err(JobError::Fail(format!("built {built} dists, {failed} failed: see the job's log"))),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What happens by the clock: each entry queues its jobs when its time has come, on exactly one process.
+
+use std::time::Duration;
+
+use kapelle_storage::StorageError;
+use kapelle_storage::db::{packages, schedules};
+use tokio_util::sync::CancellationToken;
+
+use super::{SyncPackage, Tidy, enqueue};
+use crate::clock::{DAY, HOUR, MINUTE, Millis};
+use crate::registry::Registry;
+use crate::statistics;
+
+/// What is due, and how often.
+const SCHEDULES: [(Due, &str, Millis); 2] =
+    [(Due::Tidy, "tidy", DAY), (Due::Synchronize, "synchronize", 5 * MINUTE)];
+/// A package whose hook never calls is looked at this often.
+const POLL_PACKAGES: Millis = HOUR;
+/// Packages queued per transaction.
+const BATCH: i64 = 500;
+/// How often the schedule is looked at and the buffers are flushed.
+const TICK: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Copy)]
+enum Due {
+    Tidy,
+    Synchronize,
+}
+
+impl Registry {
+    /// Runs the schedule and flushes buffers until `shutdown`, then flushes once more.
+    pub async fn keep_house(&self, shutdown: CancellationToken) {
+        loop {
+            if let Err(error) = self.tick().await {
+                tracing::error!(%error, "the schedule could not be worked off");
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = tokio::time::sleep(TICK) => {}
+            }
+        }
+        if let Err(error) = statistics::flush(self).await {
+            tracing::error!(%error, "the last statistics could not be written");
+        }
+    }
+
+    /// One round: flush the buffers, queue what is due.
+    pub async fn tick(&self) -> Result<(), StorageError> {
+        statistics::flush(self).await?;
+        for (due, name, every) in SCHEDULES {
+            if self.claim_schedule(name, every).await? {
+                match due {
+                    Due::Tidy => self.queue_tidy().await?,
+                    Due::Synchronize => self.queue_synchronizations().await?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn claim_schedule(&self, name: &str, every: Millis) -> Result<bool, StorageError> {
+        let now = self.now();
+        let mut transaction = self.database().write().await?;
+        let due = schedules::claim_due(&mut transaction, name, now, now + every).await?;
+        transaction.commit().await?;
+        Ok(due)
+    }
+
+    async fn queue_tidy(&self) -> Result<(), StorageError> {
+        let mut transaction = self.database().write().await?;
+        enqueue(self, &mut transaction, &Tidy {}).await?;
+        transaction.commit().await?;
+        self.wake_workers();
+        Ok(())
+    }
+
+    async fn queue_synchronizations(&self) -> Result<(), StorageError> {
+        let before = self.now() - POLL_PACKAGES;
+        let mut after = 0;
+        loop {
+            let mut transaction = self.database().write().await?;
+            let due = packages::list_unsynced_since(&mut transaction, before, after, BATCH).await?;
+            let Some(last) = due.last() else { return Ok(()) };
+            after = last.id;
+            for package in &due {
+                let job = SyncPackage { organization_id: package.organization_id, package_id: package.id };
+                enqueue(self, &mut transaction, &job).await?;
+            }
+            transaction.commit().await?;
+            self.wake_workers();
+        }
+    }
+}

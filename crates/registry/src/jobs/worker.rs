@@ -1,0 +1,214 @@
+//! Claims jobs and runs them: a lease with a heartbeat, one of three ends, and never two workers on one job.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use kapelle_storage::StorageError;
+use kapelle_storage::db::jobs::{self as rows, Job as Row, Lease, Outcome};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::context::clip;
+use super::{BuildDists, Job, JobContext, JobError, SyncPackage, Tidy, back_off};
+use crate::clock::{Millis, SECOND};
+use crate::registry::Registry;
+
+/// How long a job stays ours without a heartbeat.
+const LEASE: Millis = 60 * SECOND;
+/// How often the heartbeat beats.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How often the queue is looked at when nothing woke us.
+const POLL: Duration = Duration::from_secs(1);
+
+/// How a run of a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It did what it was for.
+    Success,
+    /// It failed for good.
+    Error,
+    /// Somebody asked for it to stop.
+    Cancelled,
+    /// It failed and will be tried again.
+    Again,
+    /// Another worker has it now.
+    Superseded,
+}
+
+/// A job that this worker ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// The job's row.
+    pub id: i64,
+    /// Its kind.
+    pub kind: String,
+    /// How the run ended.
+    pub end: End,
+    /// What it has to say.
+    pub message: String,
+}
+
+/// Runs jobs of a registry.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    registry: Registry,
+    node: String,
+}
+
+impl Worker {
+    /// A worker that claims jobs under the name `node`, unique among the processes on one database.
+    pub fn new(registry: Registry, node: String) -> Self {
+        Self { registry, node }
+    }
+
+    /// Claims and runs jobs, `slots` at once, until `shutdown`; then waits for those that run.
+    pub async fn run(&self, slots: usize, shutdown: CancellationToken) {
+        let running = TaskTracker::new();
+        for _ in 0..slots.max(1) {
+            let worker = self.clone();
+            let shutdown = shutdown.clone();
+            running.spawn(async move { worker.run_slot(shutdown).await });
+        }
+        running.close();
+        running.wait().await;
+    }
+
+    async fn run_slot(&self, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
+            // Registered before looking, so that a job queued in between still wakes us.
+            let woken = self.registry.job_queued.notified();
+            match self.run_next().await {
+                Ok(Some(_)) => continue,
+                Ok(None) => {}
+                Err(error) => tracing::error!(%error, "the job queue cannot be read"),
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = woken => {}
+                () = tokio::time::sleep(POLL) => {}
+            }
+        }
+    }
+
+    /// Runs what is due now, and what that queues, until nothing is left; returns how each ended.
+    pub async fn run_until_idle(&self) -> Result<Vec<Ran>, StorageError> {
+        let mut ran = Vec::new();
+        while let Some(one) = self.run_next().await? {
+            ran.push(one);
+        }
+        Ok(ran)
+    }
+
+    /// Runs the job `id` here unless another worker has it already; `None` when it was not to be had.
+    pub async fn run_this(&self, id: i64) -> Result<Option<Ran>, StorageError> {
+        let now = self.registry.now();
+        let mut transaction = self.registry.database().write().await?;
+        let row = rows::claim_one(&mut transaction, id, &self.node, now, now + LEASE).await?;
+        transaction.commit().await?;
+        match row {
+            Some(row) => self.run_claimed(row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes over expired leases, claims the next job that is due and runs it to its end.
+    pub async fn run_next(&self) -> Result<Option<Ran>, StorageError> {
+        let now = self.registry.now();
+        let mut transaction = self.registry.database().write().await?;
+        rows::reclaim_expired(&mut transaction, now).await?;
+        let row = rows::claim(&mut transaction, &self.node, &[], now, now + LEASE).await?;
+        transaction.commit().await?;
+        match row {
+            Some(row) => self.run_claimed(row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn run_claimed(&self, row: Row) -> Result<Ran, StorageError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let context = JobContext {
+            registry: self.registry.clone(),
+            id: row.id,
+            attempt: row.attempt,
+            stop: Arc::clone(&stop),
+        };
+        let outcome = tokio::select! {
+            outcome = dispatch(&row, &context) => outcome,
+            lost = self.keep_lease(&row, &stop) => Err(lost),
+        };
+        let ran = self.record(&row, outcome).await?;
+        tracing::info!(job = ran.id, kind = ran.kind, end = ?ran.end, "{}", ran.message);
+        metrics::counter!("kapelle_jobs_total", "kind" => row.kind, "end" => format!("{:?}", ran.end)).increment(1);
+        Ok(ran)
+    }
+
+    /// Beats until the lease is lost. A wish to cancel is passed on; the job stops at its next step.
+    async fn keep_lease(&self, row: &Row, stop: &AtomicBool) -> JobError {
+        loop {
+            tokio::time::sleep(HEARTBEAT).await;
+            match self.beat(row).await {
+                Ok(Lease::Held) => {}
+                Ok(Lease::CancelRequested) => stop.store(true, Ordering::SeqCst),
+                Ok(Lease::Lost) => return JobError::Superseded,
+                Err(error) => tracing::warn!(job = row.id, %error, "the job's lease could not be extended"),
+            }
+        }
+    }
+
+    async fn beat(&self, row: &Row) -> Result<Lease, StorageError> {
+        let until = self.registry.now() + LEASE;
+        let mut transaction = self.registry.database().write().await?;
+        let beat = rows::heartbeat(&mut transaction, row.id, row.attempt, &self.node, until).await?;
+        transaction.commit().await?;
+        Ok(beat)
+    }
+
+    async fn record(&self, row: &Row, outcome: Result<String, JobError>) -> Result<Ran, StorageError> {
+        let now = self.registry.now();
+        let (end, message) = match outcome {
+            Ok(message) => (End::Success, message),
+            Err(JobError::Retry(message)) if row.attempt < row.max_attempts => (End::Again, message),
+            Err(JobError::Retry(message) | JobError::Fail(message)) => (End::Error, message),
+            Err(JobError::Cancelled) => (End::Cancelled, JobError::Cancelled.to_string()),
+            Err(JobError::Superseded) => (End::Superseded, JobError::Superseded.to_string()),
+        };
+        let message = clip(&message);
+        let mut transaction = self.registry.database().write().await?;
+        let ours = match outcome_of(end) {
+            Some(outcome) => rows::finish(&mut transaction, row.id, row.attempt, outcome, &message, now).await?,
+            None if end == End::Again => {
+                let run_at = now + back_off(row.attempt);
+                rows::retry_later(&mut transaction, row.id, row.attempt, run_at, &message, now).await?
+            }
+            None => false,
+        };
+        transaction.commit().await?;
+        let end = if ours { end } else { End::Superseded };
+        Ok(Ran { id: row.id, kind: row.kind.clone(), end, message })
+    }
+}
+
+fn outcome_of(end: End) -> Option<Outcome> {
+    match end {
+        End::Success => Some(Outcome::Success),
+        End::Error => Some(Outcome::Error),
+        End::Cancelled => Some(Outcome::Cancelled),
+        End::Again | End::Superseded => None,
+    }
+}
+
+async fn dispatch(row: &Row, context: &JobContext) -> Result<String, JobError> {
+    match row.kind.as_str() {
+        SyncPackage::KIND => run::<SyncPackage>(row, context).await,
+        BuildDists::KIND => run::<BuildDists>(row, context).await,
+        Tidy::KIND => run::<Tidy>(row, context).await,
+        other => Err(JobError::Fail(format!("this version does not know jobs of kind {other:?}"))),
+    }
+}
+
+async fn run<J: Job>(row: &Row, context: &JobContext) -> Result<String, JobError> {
+    let job: J = serde_json::from_str(&row.payload)
+        .map_err(|error| JobError::Fail(format!("the payload of job {} is damaged: {error}", row.id)))?;
+    job.run(context).await
+}

@@ -1,0 +1,127 @@
+//! The registry itself: the parts that every rule works with, behind one cheap handle.
+
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use kapelle_outbound::Client;
+use kapelle_storage::blobs::Blobs;
+use kapelle_storage::{Database, StorageError};
+use kapelle_vcs::{Git, Protocols};
+use tokio::sync::Notify;
+use url::Url;
+
+use crate::clock::Clock;
+use crate::dist::Builds;
+use crate::feed::Memory;
+use crate::limits::Limits;
+use crate::random::Random;
+use crate::secrets::Secrets;
+use crate::statistics::Buffers;
+
+/// What a registry is made of; the binary and the tests put it together.
+#[derive(Debug)]
+pub struct Parts {
+    /// Rows, migrated.
+    pub database: Database,
+    /// Dists.
+    pub blobs: Blobs,
+    /// Repositories of others.
+    pub git: Git,
+    /// Which protocols a repository URL may use.
+    pub protocols: Protocols,
+    /// The only HTTP client.
+    pub outbound: Client,
+    /// Secrets at rest.
+    pub secrets: Secrets,
+    /// Time.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+    /// Sizes and counts.
+    pub limits: Limits,
+    /// Scheme, host and path under which clients reach this registry, ending in `/`.
+    pub public_url: Url,
+    /// Where dists are built before they become blobs.
+    pub temporary: PathBuf,
+}
+
+/// A cheap handle on one registry; clones share everything.
+#[derive(Clone, Debug)]
+pub struct Registry(Arc<Inner>);
+
+/// Parts and memory; reached through [`Registry`].
+#[derive(Debug)]
+pub struct Inner {
+    pub(crate) parts: Parts,
+    pub(crate) public_url: ArcSwap<Url>,
+    pub(crate) memory: Memory,
+    pub(crate) builds: Builds,
+    pub(crate) buffers: Buffers,
+    /// Wakes the workers of this process when a job was queued.
+    pub(crate) job_queued: Notify,
+}
+
+impl Deref for Registry {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Registry {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        let memory = Memory::new(parts.limits.document_cache);
+        Self(Arc::new(Inner {
+            public_url: ArcSwap::from_pointee(parts.public_url.clone()),
+            memory,
+            builds: Builds::default(),
+            buffers: Buffers::default(),
+            job_queued: Notify::new(),
+            parts,
+        }))
+    }
+
+    /// The rows.
+    pub fn database(&self) -> &Database {
+        &self.parts.database
+    }
+
+    /// The present moment in milliseconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.parts.clock.now()
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StorageError> {
+        self.database().ping().await
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.parts.limits
+    }
+
+    /// The protocols a repository URL may use.
+    pub fn protocols(&self) -> &Protocols {
+        &self.parts.protocols
+    }
+
+    /// Where clients reach this registry, ending in `/`.
+    pub fn public_url(&self) -> Url {
+        Url::clone(&self.public_url.load())
+    }
+
+    /// Changes where clients reach this registry; documents made for another URL are made anew when read.
+    pub fn set_public_url(&self, url: Url) {
+        self.public_url.store(Arc::new(url));
+    }
+
+    /// The URL of an organization's Composer repository, without a slash at the end.
+    pub fn repository_url(&self, slug: &str) -> String {
+        format!("{}repo/{slug}", self.public_url.load())
+    }
+}

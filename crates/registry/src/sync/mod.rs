@@ -1,0 +1,74 @@
+//! A repository's refs in, published versions out.
+//!
+//! `ls-remote`, fetch what differs, read composer.json at each changed ref by object id, decide what each ref
+//! means, publish in steps of at most 500 versions, each a valid state. What is wrong with one ref is written on
+//! that ref and loses nothing else.
+
+mod observe;
+mod plan;
+mod publish;
+
+pub use publish::republish;
+
+use kapelle_composer::PackageName;
+use kapelle_storage::db::packages::{self, Package};
+
+use crate::dist;
+use crate::jobs::{JobContext, JobError};
+use observe::Observation;
+use plan::Plan;
+
+/// Synchronizes one package with its repository; the text says what changed.
+pub(crate) async fn run(context: &JobContext, package_id: i64) -> Result<String, JobError> {
+    let registry = &context.registry;
+    let package = packages::find_by_id(&mut registry.database().read().await?, package_id).await?;
+    let Some(package) = package.filter(|package| package.removed_at.is_none()) else {
+        return Ok("the package was removed: nothing to do".to_owned());
+    };
+    let outcome = synchronize(context, &package).await;
+    if let Err(error @ (JobError::Retry(_) | JobError::Fail(_))) = &outcome {
+        publish::record_failure(context, &package, &error.to_string()).await?;
+    }
+    outcome
+}
+
+async fn synchronize(context: &JobContext, package: &Package) -> Result<String, JobError> {
+    let observation = observe::observe(context, package).await?;
+    if observation.is_unchanged() {
+        publish::record_success(context, package).await?;
+        return Ok("nothing changed".to_owned());
+    }
+    context.progress(0, observation.changed.len(), "reading composer.json").await?;
+    let name = observation.name(package)?;
+    let plan = plan::plan(context, package, &name, &observation).await?;
+    protect_old_references(context, package, &plan).await?;
+    let published = publish::publish(context, package, &name, &observation, plan).await?;
+    Ok(summary(&name, published))
+}
+
+/// What upstream may no longer have is made safe before the metadata changes: the dist of every reference that a
+/// moved or deleted ref leaves behind is built now.
+async fn protect_old_references(
+    context: &JobContext,
+    package: &Package,
+    plan: &Plan,
+) -> Result<(), JobError> {
+    for reference in plan.abandoned_references() {
+        context.check()?;
+        if let Err(error) = dist::build(&context.registry, package, reference).await {
+            context.log(&[format!("no dist of the old commit {reference}: {error}")]).await?;
+        }
+    }
+    Ok(())
+}
+
+fn summary(name: &PackageName, published: publish::Published) -> String {
+    let publish::Published { new, changed, removed, faulty } = published;
+    format!("{name}: {new} new, {changed} changed, {removed} removed versions; {faulty} refs without a version")
+}
+
+impl Observation {
+    fn is_unchanged(&self) -> bool {
+        self.changed.is_empty() && self.removed.is_empty()
+    }
+}
