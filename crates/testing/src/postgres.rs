@@ -1,7 +1,7 @@
 //! A PostgreSQL database of its own for one test.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::SystemTime;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -60,12 +60,13 @@ fn admin_url() -> String {
     })
 }
 
-/// A name that no other test takes, in this process or another.
+/// A name that no other test takes, in this process, in another one or left over from an earlier one.
+#[expect(clippy::disallowed_methods, reason = "not a time but a name")]
 fn unused_name() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let address = std::ptr::from_ref(&Instant::now()) as usize;
-    format!("kapelle_test_{}_{count}_{:x}", std::process::id(), address & 0xff_ffff)
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("kapelle_test_{:x}_{:x}_{count}", since.as_nanos(), std::process::id())
 }
 
 async fn run(admin: &str, sql: String) {

@@ -400,3 +400,40 @@ pub async fn next_run_at(on: &mut impl Handle) -> Result<Option<i64>> {
     let row: Option<Number> = fetch_optional(on, sql, values![]).await?;
     Ok(row.map(|row| row.value))
 }
+
+/// Makes one queued job run under `owner`, due or not, unless another job of its exclusive key runs.
+pub async fn claim_one(
+    tx: &mut Transaction,
+    id: i64,
+    owner: &str,
+    now: i64,
+    lease_until: i64,
+) -> Result<Option<Job>> {
+    let sql = sql!(
+        "UPDATE jobs SET state = 'running', attempt = attempt + 1, owner = $2, lease_until = $4,
+             started_at = $3, message = ''
+         WHERE id = $1 AND state = 'queued'
+             AND NOT EXISTS (SELECT 1 FROM jobs AS other
+                 WHERE other.state = 'running' AND other.exclusive_key = jobs.exclusive_key)
+         RETURNING id, kind, payload, organization_id, package_id, state, exclusive_key, attempt, max_attempts,
+             run_at, owner, lease_until, cancel_requested, progress_done, progress_total, message, created_at,
+             started_at, finished_at"
+    );
+    fetch_optional(tx, sql, values![id, owner, now, lease_until]).await
+}
+
+/// Deletes up to `limit` jobs that ended before `before`, with their logs.
+pub async fn prune(tx: &mut Transaction, before: i64, limit: i64) -> Result<u64> {
+    let logs = sql!(
+        "DELETE FROM job_log WHERE job_id IN (SELECT id FROM jobs WHERE finished_at < $1 ORDER BY id LIMIT $2)"
+    );
+    execute(tx, logs, values![before, limit]).await?;
+    let jobs = sql!("DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE finished_at < $1 ORDER BY id LIMIT $2)");
+    execute(tx, jobs, values![before, limit]).await
+}
+
+/// Ends the leases of everything that `owner` runs, so that [`reclaim_expired`] gives it back at once.
+pub async fn release(tx: &mut Transaction, owner: &str, now: i64) -> Result<u64> {
+    let sql = sql!("UPDATE jobs SET lease_until = $2 - 1 WHERE owner = $1 AND state = 'running'");
+    execute(tx, sql, values![owner, now]).await
+}

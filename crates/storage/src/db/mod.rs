@@ -3,12 +3,28 @@
 //! Reading functions take any [`Handle`](crate::Handle), writing ones a [`Transaction`](crate::Transaction). Times are
 //! milliseconds since 1970 from the caller's clock unless said otherwise.
 
+pub mod api_keys;
+pub mod audit;
+pub mod blobs;
 pub mod changes;
+pub mod credentials;
+pub mod dists;
 pub mod documents;
+pub mod facts;
+pub mod install_statistics;
+pub mod job_log;
 pub mod jobs;
+pub mod nodes;
 pub mod organizations;
+pub mod package_references;
+pub mod package_refs;
 pub mod packages;
+pub mod provided_names;
+pub mod schedules;
+pub mod ssh_host_keys;
+pub mod teams;
 pub mod tokens;
+pub mod users;
 pub mod versions;
 
 use crate::row::columns;

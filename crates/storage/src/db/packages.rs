@@ -2,7 +2,7 @@
 
 use super::{Number, Text};
 use crate::Result;
-use crate::handle::{Handle, Transaction, execute_one, fetch_all, fetch_one, fetch_optional};
+use crate::handle::{Handle, Transaction, execute, execute_one, fetch_all, fetch_one, fetch_optional};
 use crate::row::columns;
 use crate::statement::sql;
 use crate::value::values;
@@ -40,12 +40,15 @@ pub struct Package {
     pub synced_at: Option<i64>,
     /// When it was added.
     pub created_at: i64,
+    /// Grows with each publication: an optimistic lock.
+    pub revision: i64,
     /// When it was removed; `None`: it is live.
     pub removed_at: Option<i64>,
 }
 columns!(
     Package: id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-    description, package_type = "type", abandoned, sync_error, synced_at, created_at, removed_at
+    description, package_type = "type", abandoned, sync_error, synced_at, created_at, revision,
+    removed_at
 );
 
 /// What a new package is made of; the fields are [`Package`]'s. It has no name yet.
@@ -104,7 +107,7 @@ pub async fn insert(tx: &mut Transaction, new: NewPackage<'_>) -> Result<i64> {
 pub async fn find(on: &mut impl Handle, organization_id: i64, id: i64) -> Result<Option<Package>> {
     let sql = sql!(
         "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-             description, type, abandoned, sync_error, synced_at, created_at, removed_at
+             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
          FROM packages WHERE organization_id = $1 AND id = $2"
     );
     fetch_optional(on, sql, values![organization_id, id]).await
@@ -118,7 +121,7 @@ pub async fn find_by_name(
 ) -> Result<Option<Package>> {
     let sql = sql!(
         "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-             description, type, abandoned, sync_error, synced_at, created_at, removed_at
+             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
          FROM packages WHERE organization_id = $1 AND name = $2 AND removed_at IS NULL"
     );
     fetch_optional(on, sql, values![organization_id, name]).await
@@ -132,7 +135,7 @@ pub async fn find_any_by_name(
 ) -> Result<Vec<Package>> {
     let sql = sql!(
         "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-             description, type, abandoned, sync_error, synced_at, created_at, removed_at
+             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
          FROM packages WHERE organization_id = $1 AND name = $2
          ORDER BY CASE WHEN removed_at IS NULL THEN 0 ELSE 1 END, removed_at DESC, id DESC"
     );
@@ -147,7 +150,7 @@ pub async fn find_by_repository_key(
 ) -> Result<Vec<Package>> {
     let sql = sql!(
         "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-             description, type, abandoned, sync_error, synced_at, created_at, removed_at
+             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
          FROM packages
          WHERE repository_key = $2 AND removed_at IS NULL
              AND (CAST($1 AS BIGINT) IS NULL OR organization_id = $1)
@@ -166,7 +169,7 @@ pub async fn list(
 ) -> Result<Vec<Package>> {
     let sql = sql!(
         "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-             description, type, abandoned, sync_error, synced_at, created_at, removed_at
+             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
          FROM packages
          WHERE organization_id = $1 AND (removed_at IS NOT NULL) = $2 AND id > $3 ORDER BY id LIMIT $4"
     );
@@ -205,13 +208,82 @@ pub async fn providers(
 ) -> Result<Vec<Package>> {
     let sql = sql!(
         "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-             description, type, abandoned, sync_error, synced_at, created_at, removed_at
+             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
          FROM packages
          WHERE organization_id = $1 AND removed_at IS NULL AND name IS NOT NULL
              AND id IN (SELECT package_id FROM provided_names WHERE provided_names.name = $2)
          ORDER BY name"
     );
     fetch_all(on, sql, values![organization_id, name]).await
+}
+
+/// A page of the organization's live packages with a live version whose name or description contains every term, and
+/// how many there are in all. `package_type` limits them to one type.
+///
+/// Case does not matter for ASCII letters (on PostgreSQL for all). At most [`SEARCH_TERMS`] terms count.
+pub async fn search(
+    on: &mut impl Handle,
+    organization_id: i64,
+    terms: &[&str],
+    package_type: Option<&str>,
+    limit: i64,
+    offset: i64,
+) -> Result<(Vec<Package>, i64)> {
+    let found = sql!(
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
+             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
+         FROM packages
+         WHERE organization_id = $1 AND removed_at IS NULL AND name IS NOT NULL
+             AND (CAST($2 AS TEXT) IS NULL OR type = $2)
+             AND lower(name || ' ' || description) LIKE lower($3) ESCAPE '!'
+             AND lower(name || ' ' || description) LIKE lower($4) ESCAPE '!'
+             AND lower(name || ' ' || description) LIKE lower($5) ESCAPE '!'
+             AND lower(name || ' ' || description) LIKE lower($6) ESCAPE '!'
+             AND EXISTS (SELECT 1 FROM versions
+                 WHERE versions.package_id = packages.id AND versions.removed_at IS NULL)
+         ORDER BY name LIMIT $7 OFFSET $8"
+    );
+    let total = sql!(
+        "SELECT COUNT(*) AS value FROM packages
+         WHERE organization_id = $1 AND removed_at IS NULL AND name IS NOT NULL
+             AND (CAST($2 AS TEXT) IS NULL OR type = $2)
+             AND lower(name || ' ' || description) LIKE lower($3) ESCAPE '!'
+             AND lower(name || ' ' || description) LIKE lower($4) ESCAPE '!'
+             AND lower(name || ' ' || description) LIKE lower($5) ESCAPE '!'
+             AND lower(name || ' ' || description) LIKE lower($6) ESCAPE '!'
+             AND EXISTS (SELECT 1 FROM versions
+                 WHERE versions.package_id = packages.id AND versions.removed_at IS NULL)"
+    );
+    let [a, b, c, d]: [String; SEARCH_TERMS] =
+        std::array::from_fn(|index| pattern(terms.get(index).copied().unwrap_or_default()));
+    let values = values![organization_id, package_type, &a, &b, &c, &d, limit, offset];
+    let rows = fetch_all(on, found, values).await?;
+    let total: Number = fetch_one(
+        on,
+        total,
+        values![organization_id, package_type, &a, &b, &c, &d],
+    )
+    .await?;
+    Ok((rows, total.value))
+}
+
+/// How many terms [`search`] looks at.
+pub const SEARCH_TERMS: usize = 4;
+
+/// SQLite refuses very long patterns; nobody means more than this.
+const SEARCH_TERM_CHARACTERS: usize = 200;
+
+/// The `LIKE` pattern for a text anywhere, with `!` as the escape.
+fn pattern(term: &str) -> String {
+    let mut pattern = String::from("%");
+    for character in term.chars().take(SEARCH_TERM_CHARACTERS) {
+        if matches!(character, '!' | '%' | '_') {
+            pattern.push('!');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
 }
 
 /// Writes what a synchronization learned; a name that another live package has is
@@ -278,4 +350,37 @@ pub async fn restore(tx: &mut Transaction, id: i64) -> Result<()> {
     let sql =
         sql!("UPDATE packages SET removed_at = NULL WHERE id = $1 AND removed_at IS NOT NULL");
     execute_one(tx, sql, values![id], "packages", id).await
+}
+
+/// The package with this key, whosever it is.
+pub async fn find_by_id(on: &mut impl Handle, id: i64) -> Result<Option<Package>> {
+    let sql = sql!(
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
+             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
+         FROM packages WHERE id = $1"
+    );
+    fetch_optional(on, sql, values![id]).await
+}
+
+/// Moves the revision on if it still is `revision`; `false`: somebody else published in between.
+pub async fn advance_revision(tx: &mut Transaction, id: i64, revision: i64) -> Result<bool> {
+    let sql = sql!("UPDATE packages SET revision = revision + 1 WHERE id = $1 AND revision = $2");
+    Ok(execute(tx, sql, values![id, revision]).await? > 0)
+}
+
+/// Live packages of all organizations that were last synchronized before `before` or never, by key after `after_id`.
+pub async fn list_unsynced_since(
+    on: &mut impl Handle,
+    before: i64,
+    after_id: i64,
+    limit: i64,
+) -> Result<Vec<Package>> {
+    let sql = sql!(
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
+             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
+         FROM packages
+         WHERE removed_at IS NULL AND (synced_at IS NULL OR synced_at < $1) AND id > $2
+         ORDER BY id LIMIT $3"
+    );
+    fetch_all(on, sql, values![before, after_id, limit]).await
 }

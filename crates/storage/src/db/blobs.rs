@@ -1,0 +1,87 @@
+//! Which blobs exist, so that nobody deletes what somebody else is about to refer to.
+//!
+//! A writer first calls [`touch`], then stores the bytes, then refers to the blob in a transaction that fails when the
+//! blob is no longer live ([`super::dists::insert_if_absent`]). The collector [claims](claim_deletable) rows that
+//! nothing refers to and nobody touched for a while, commits, deletes the bytes and then [drops](drop_row) the row. Between
+//! claim and drop a writer has to wait: only when the row is gone are its bytes sure not to be deleted behind its back.
+
+use super::Number;
+use crate::Result;
+use crate::handle::{Handle, Transaction, execute, fetch_all, fetch_one, fetch_optional};
+use crate::row::columns;
+use crate::statement::sql;
+use crate::value::values;
+
+/// A blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blob {
+    /// Its name.
+    pub sha256: Vec<u8>,
+    /// Bytes.
+    pub size: i64,
+    /// `live` or `deleting`.
+    pub state: String,
+    /// When somebody last wanted to store or refer to it, or began to delete it.
+    pub touched_at: i64,
+}
+columns!(Blob: sha256, size, state, touched_at);
+
+/// What a writer found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touched {
+    /// The row is live and safe from the collector for a while: store the bytes unless they are there.
+    Live,
+    /// The collector is deleting it: try again in a moment.
+    Deleting,
+}
+
+/// Announces that a blob is about to be stored and referred to. Commit before storing its bytes.
+pub async fn touch(tx: &mut Transaction, sha256: &[u8], size: i64, now: i64) -> Result<Touched> {
+    let sql = sql!(
+        "INSERT INTO blobs (sha256, size, state, touched_at) VALUES ($1, $2, 'live', $3)
+         ON CONFLICT (sha256) DO UPDATE SET touched_at =
+             CASE WHEN blobs.state = 'live' AND blobs.touched_at < excluded.touched_at
+                 THEN excluded.touched_at ELSE blobs.touched_at END
+         RETURNING CASE WHEN state = 'live' THEN 1 ELSE 0 END AS value"
+    );
+    let row: Number = fetch_one(tx, sql, values![sha256, size, now]).await?;
+    Ok(if row.value == 1 {
+        Touched::Live
+    } else {
+        Touched::Deleting
+    })
+}
+
+/// The blob with this name.
+pub async fn find(on: &mut impl Handle, sha256: &[u8]) -> Result<Option<Blob>> {
+    let sql = sql!("SELECT sha256, size, state, touched_at FROM blobs WHERE sha256 = $1");
+    fetch_optional(on, sql, values![sha256]).await
+}
+
+/// Marks blobs as being deleted that nothing refers to and nobody touched since `before`, and returns them: delete
+/// their bytes after the commit, then drop their rows. One that was claimed before then and never dropped, because its
+/// collector was lost, is claimed again.
+pub async fn claim_deletable(
+    tx: &mut Transaction,
+    before: i64,
+    now: i64,
+    limit: i64,
+) -> Result<Vec<Blob>> {
+    let sql = sql!(
+        "UPDATE blobs SET state = 'deleting', touched_at = $2
+         WHERE touched_at < $1
+             AND NOT EXISTS (SELECT 1 FROM dists WHERE dists.sha256 = blobs.sha256)
+             AND sha256 IN (SELECT old.sha256 FROM blobs AS old
+                 WHERE old.touched_at < $1
+                     AND NOT EXISTS (SELECT 1 FROM dists WHERE dists.sha256 = old.sha256)
+                 ORDER BY old.touched_at LIMIT $3)
+         RETURNING sha256, size, state, touched_at"
+    );
+    fetch_all(tx, sql, values![before, now, limit]).await
+}
+
+/// Drops the row of a blob whose bytes are deleted; `false`: it was not being deleted.
+pub async fn drop_row(tx: &mut Transaction, sha256: &[u8]) -> Result<bool> {
+    let sql = sql!("DELETE FROM blobs WHERE sha256 = $1 AND state = 'deleting'");
+    Ok(execute(tx, sql, values![sha256]).await? > 0)
+}

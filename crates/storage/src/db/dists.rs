@@ -1,0 +1,113 @@
+//! Built archives: which blob a published commit is served from, for ever.
+
+use std::collections::BTreeMap;
+
+use crate::handle::{Handle, Transaction, execute, fetch_all, fetch_optional};
+use crate::row::columns;
+use crate::statement::sql;
+use crate::value::values;
+use crate::{Result, StorageError};
+
+/// A dist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dist {
+    /// Of which package.
+    pub package_id: i64,
+    /// Of which commit.
+    pub reference: String,
+    /// The blob.
+    pub sha256: Vec<u8>,
+    /// Composer's `shasum`, hexadecimal.
+    pub sha1: String,
+    /// Bytes.
+    pub size: i64,
+    /// Whether the commit has submodules, which are empty folders here.
+    pub has_submodules: bool,
+    /// Whether the commit has LFS files, which are pointers here.
+    pub has_lfs: bool,
+    /// When it was built.
+    pub created_at: i64,
+}
+columns!(Dist: package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at);
+
+/// The dist of a package's commit.
+pub async fn find(on: &mut impl Handle, package_id: i64, reference: &str) -> Result<Option<Dist>> {
+    let sql = sql!(
+        "SELECT package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at
+         FROM dists WHERE package_id = $1 AND reference = $2"
+    );
+    fetch_optional(on, sql, values![package_id, reference]).await
+}
+
+/// A package's dists: commit to `shasum`.
+pub async fn shasums(on: &mut impl Handle, package_id: i64) -> Result<BTreeMap<String, String>> {
+    let sql = sql!("SELECT reference, sha1 FROM dists WHERE package_id = $1");
+    let rows: Vec<Shasum> = fetch_all(on, sql, values![package_id]).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.reference, row.sha1))
+        .collect())
+}
+
+struct Shasum {
+    reference: String,
+    sha1: String,
+}
+columns!(Shasum: reference, sha1);
+
+/// Adds a dist whose bytes are stored; `false`: the commit has one already, which stays for ever.
+///
+/// The blob's row is touched at `dist.created_at`, so that the collector, which looks at the same row, cannot take it
+/// at the same time. When it already has, that is [`StorageError::BlobGone`]: store the bytes again.
+pub async fn insert_if_absent(tx: &mut Transaction, dist: &Dist) -> Result<bool> {
+    if find(tx, dist.package_id, &dist.reference).await?.is_some() {
+        return Ok(false);
+    }
+    let touch = sql!(
+        "UPDATE blobs SET touched_at = CASE WHEN touched_at > $2 THEN touched_at ELSE $2 END
+         WHERE sha256 = $1 AND state = 'live'"
+    );
+    if execute(tx, touch, values![&dist.sha256, dist.created_at]).await? == 0 {
+        return Err(StorageError::BlobGone {
+            sha256: hex::encode(&dist.sha256),
+        });
+    }
+    let sql = sql!(
+        "INSERT INTO dists (package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (package_id, reference) DO NOTHING"
+    );
+    let Dist {
+        package_id,
+        reference,
+        sha256,
+        sha1,
+        size,
+        has_submodules,
+        has_lfs,
+        created_at,
+    } = dist;
+    let values = values![
+        *package_id,
+        reference,
+        sha256,
+        sha1,
+        *size,
+        *has_submodules,
+        *has_lfs,
+        *created_at
+    ];
+    Ok(execute(tx, sql, values).await? > 0)
+}
+
+/// Deletes the dist of a purged commit and says whether there was one.
+pub async fn delete(tx: &mut Transaction, package_id: i64, reference: &str) -> Result<bool> {
+    let sql = sql!("DELETE FROM dists WHERE package_id = $1 AND reference = $2");
+    Ok(execute(tx, sql, values![package_id, reference]).await? > 0)
+}
+
+/// Deletes every dist of a purged package and says how many.
+pub async fn delete_all(tx: &mut Transaction, package_id: i64) -> Result<u64> {
+    let sql = sql!("DELETE FROM dists WHERE package_id = $1");
+    execute(tx, sql, values![package_id]).await
+}

@@ -1,0 +1,93 @@
+//! Every (package, commit) that was ever published: its dist may be asked for for ever.
+
+use super::Text;
+use crate::Result;
+use crate::handle::{Handle, Transaction, execute, execute_one, fetch_all, fetch_optional};
+use crate::row::columns;
+use crate::statement::sql;
+use crate::value::values;
+
+/// A published commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageReference {
+    /// The commit.
+    pub reference: String,
+    /// When it was first published.
+    pub published_at: i64,
+    /// When it was purged: it is refused for ever.
+    pub purged_at: Option<i64>,
+}
+columns!(PackageReference: reference, published_at, purged_at);
+
+/// Notes that a commit is published and says whether it is new.
+pub async fn insert_if_absent(
+    tx: &mut Transaction,
+    package_id: i64,
+    reference: &str,
+    now: i64,
+) -> Result<bool> {
+    let sql = sql!(
+        "INSERT INTO package_references (package_id, reference, published_at) VALUES ($1, $2, $3)
+         ON CONFLICT (package_id, reference) DO NOTHING"
+    );
+    Ok(execute(tx, sql, values![package_id, reference, now]).await? > 0)
+}
+
+/// The package's published commit.
+pub async fn find(
+    on: &mut impl Handle,
+    package_id: i64,
+    reference: &str,
+) -> Result<Option<PackageReference>> {
+    let sql = sql!(
+        "SELECT reference, published_at, purged_at FROM package_references WHERE package_id = $1 AND reference = $2"
+    );
+    fetch_optional(on, sql, values![package_id, reference]).await
+}
+
+/// The package's published commits that have no dist yet and are not purged, newest first.
+pub async fn list_without_dist(
+    on: &mut impl Handle,
+    package_id: i64,
+    limit: i64,
+) -> Result<Vec<String>> {
+    let sql = sql!(
+        "SELECT reference AS value FROM package_references
+         WHERE package_id = $1 AND purged_at IS NULL
+             AND NOT EXISTS (SELECT 1 FROM dists
+                 WHERE dists.package_id = package_references.package_id
+                     AND dists.reference = package_references.reference)
+         ORDER BY published_at DESC, reference LIMIT $2"
+    );
+    let rows: Vec<Text> = fetch_all(on, sql, values![package_id, limit]).await?;
+    Ok(rows.into_iter().map(|row| row.value).collect())
+}
+
+/// Refuses a published commit for ever.
+pub async fn mark_purged(
+    tx: &mut Transaction,
+    package_id: i64,
+    reference: &str,
+    now: i64,
+) -> Result<()> {
+    let sql = sql!(
+        "UPDATE package_references SET purged_at = COALESCE(purged_at, $3) WHERE package_id = $1 AND reference = $2"
+    );
+    let key = format_args!("({package_id}, {reference})");
+    execute_one(
+        tx,
+        sql,
+        values![package_id, reference, now],
+        "package_references",
+        key,
+    )
+    .await
+}
+
+/// Refuses every published commit of a package for ever and says how many are new to that.
+pub async fn mark_all_purged(tx: &mut Transaction, package_id: i64, now: i64) -> Result<u64> {
+    let sql = sql!(
+        "UPDATE package_references SET purged_at = $2 WHERE package_id = $1 AND purged_at IS NULL"
+    );
+    execute(tx, sql, values![package_id, now]).await
+}
