@@ -53,7 +53,10 @@ impl Drop for TestPostgres {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests are configured by the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are configured by the environment"
+)]
 fn admin_url() -> String {
     std::env::var(VARIABLE).unwrap_or_else(|_| {
         panic!("{VARIABLE} is not set: run the tests with `make test`, which starts a PostgreSQL server for them")
@@ -65,25 +68,38 @@ fn admin_url() -> String {
 fn unused_name() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    format!("kapelle_test_{:x}_{:x}_{count}", since.as_nanos(), std::process::id())
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    format!(
+        "kapelle_test_{:x}_{:x}_{count}",
+        since.as_nanos(),
+        std::process::id()
+    )
 }
 
 async fn run(admin: &str, sql: String) {
-    let mut connection = PgConnection::connect(admin)
-        .await
-        .unwrap_or_else(|error| panic!("the PostgreSQL server of {VARIABLE} cannot be reached: {error}"));
+    let mut connection = PgConnection::connect(admin).await.unwrap_or_else(|error| {
+        panic!("the PostgreSQL server of {VARIABLE} cannot be reached: {error}")
+    });
     sqlx::raw_sql(AssertSqlSafe(sql.clone()))
         .execute(&mut connection)
         .await
         .unwrap_or_else(|error| panic!("{sql}: {error}"));
-    connection.close().await.expect("closing a connection to the test server");
+    connection
+        .close()
+        .await
+        .expect("closing a connection to the test server");
 }
 
 /// The URL with another database's name in it.
 fn with_database(url: &str, name: &str) -> String {
-    let (base, query) = url.split_once('?').map_or((url, None), |(base, query)| (base, Some(query)));
-    let (server, _) = base.rsplit_once('/').expect("KAPELLE_TEST_POSTGRES ends in a database's name");
+    let (base, query) = url
+        .split_once('?')
+        .map_or((url, None), |(base, query)| (base, Some(query)));
+    let (server, _) = base
+        .rsplit_once('/')
+        .expect("KAPELLE_TEST_POSTGRES ends in a database's name");
     match query {
         Some(query) => format!("{server}/{name}?{query}"),
         None => format!("{server}/{name}"),
