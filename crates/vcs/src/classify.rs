@@ -1,0 +1,198 @@
+//! What git, curl and ssh say when they fail, sorted into errors.
+
+use std::path::Path;
+
+use crate::connection::Context;
+use crate::error::VcsError;
+use crate::protocol::Protocol;
+use crate::text::detail;
+
+const CERTIFICATE: &[&str] = &[
+    "SSL certificate problem",
+    "server certificate verification failed",
+    "SSL: no alternative certificate subject name",
+    "certificate subject name",
+];
+const AUTHENTICATION: &[&str] = &[
+    "Authentication failed for",
+    "could not read Username",
+    "could not read Password",
+    "returned error: 401",
+    "returned error: 403",
+    "Access denied",
+    "Permission denied (",
+    "Too many authentication failures",
+    "No supported authentication methods",
+];
+const NOT_FOUND: &[&str] = &[
+    "returned error: 404",
+    "returned error: 410",
+    "epository not found",
+    "access denied or repository not exported",
+    "could not be found or you don't have permission",
+];
+const NOT_A_REPOSITORY: &[&str] = &[
+    "does not appear to be a git repository",
+    "not valid: is this a git repository",
+    "not valid: could not determine hash algorithm",
+    "invalid server response",
+    "bad line length character",
+    "unexpected line",
+    "invalid gitfile format",
+];
+const UNREACHABLE: &[&str] = &[
+    "Could not resolve host",
+    "Failed to connect",
+    "Couldn't connect to server",
+    "unable to connect to",
+    "unable to look up",
+    "Connection refused",
+    "Connection timed out",
+    "Operation timed out",
+    "No route to host",
+    "Network is unreachable",
+    "gnutls_handshake",
+    "SSL_connect",
+    "TLS connect error",
+    "kex_exchange_identification",
+];
+const INTERRUPTED: &[&str] = &[
+    "early EOF",
+    "hung up unexpectedly",
+    "unexpected disconnect",
+    "RPC failed",
+    "Connection reset",
+    "Connection closed",
+    "transfer closed",
+    "Empty reply from server",
+    "Operation too slow",
+    "returned error: 429",
+    "returned error: 5",
+    "Could not read from remote repository",
+];
+const REDIRECT: &[&str] = &[
+    "returned error: 301",
+    "returned error: 302",
+    "returned error: 303",
+    "returned error: 307",
+    "returned error: 308",
+];
+const CORRUPT: &[&str] = &[
+    "is corrupt",
+    "bad object",
+    "bad tree object",
+    "unable to read tree",
+    "unable to read sha1 file",
+    "unable to find ",
+    "inflate: data stream error",
+    "wrong index v",
+    "does not match index",
+    "cannot be accessed",
+    "unable to unpack",
+    "nonexistent object",
+    "not a git repository",
+    "bad config line",
+    "packed-refs",
+];
+
+/// Why a command that contacted a repository failed.
+pub(crate) fn remote(context: &Context, doing: &str, said: &str) -> VcsError {
+    let (url, host) = (context.url.to_string(), context.host());
+    let has = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
+    let detail = detail(said);
+    let is_ssh = context.url.protocol() == Protocol::Ssh;
+    if is_ssh && has(&["Host key verification failed"]) {
+        return host_key(context, said, detail);
+    }
+    if has(&["couldn't find remote ref", "not our ref"]) {
+        return VcsError::Changed { url, detail };
+    }
+    if has(REDIRECT) {
+        return VcsError::Redirected { url, detail };
+    }
+    if has(CERTIFICATE) {
+        return VcsError::CertificateRefused { host, detail };
+    }
+    if has(NOT_FOUND) || (!is_ssh && has(&["fatal: repository '"])) {
+        return VcsError::NotFound { url, detail };
+    }
+    if has(NOT_A_REPOSITORY) {
+        return VcsError::NotARepository { url, detail };
+    }
+    if has(AUTHENTICATION) {
+        let advice = advice(context.with_credential, is_ssh);
+        return VcsError::AuthenticationFailed {
+            host,
+            url,
+            advice,
+            detail,
+        };
+    }
+    if has(UNREACHABLE) {
+        return VcsError::Unreachable { host, detail };
+    }
+    if has(&["transport '"]) && has(&["' not allowed"]) {
+        let protocol = context.url.protocol();
+        return VcsError::ProtocolNotAllowed { url, protocol };
+    }
+    let doing = doing.to_owned();
+    if has(INTERRUPTED) {
+        return VcsError::Interrupted {
+            host,
+            doing,
+            detail,
+        };
+    }
+    VcsError::GitFailed { doing, detail }
+}
+
+/// Why a command that only read or wrote a mirror failed.
+pub(crate) fn local(mirror: &Path, doing: &str, said: &str) -> VcsError {
+    let detail = detail(said);
+    if is_corrupt(said) {
+        return VcsError::Corrupt {
+            path: mirror.to_owned(),
+            detail,
+        };
+    }
+    let doing = doing.to_owned();
+    VcsError::GitFailed { doing, detail }
+}
+
+/// Whether git complains about objects of ours; what a server says of its own does not count.
+pub(crate) fn is_corrupt(said: &str) -> bool {
+    said.lines()
+        .filter(|line| !line.starts_with("remote:"))
+        .any(|line| CORRUPT.iter().any(|phrase| line.contains(phrase)))
+}
+
+/// ssh at level DEBUG1 names the offered key in a line of its own, before it judges it.
+fn host_key(context: &Context, said: &str, detail: String) -> VcsError {
+    let host = context.host();
+    let offered = said
+        .lines()
+        .find_map(|line| line.strip_prefix("debug1: Server host key: "));
+    match offered {
+        Some(offered) if !context.known.is_empty() => VcsError::HostKeyChanged {
+            host,
+            known: context.known.iter().map(crate::HostKey::shown).collect(),
+            offered: offered.trim().to_owned(),
+        },
+        _ => VcsError::Unreachable { host, detail },
+    }
+}
+
+fn advice(with_credential: bool, is_ssh: bool) -> &'static str {
+    match (with_credential, is_ssh) {
+        (true, false) => {
+            "the stored credential is wrong, expired or may not read this repository; replace it"
+        }
+        (false, false) => {
+            "it asks for a credential, or there is no such repository; store one with `kapelle credential add`"
+        }
+        (true, true) => {
+            "the stored ssh key is not accepted; add its public half to the repository's deploy keys, or replace it"
+        }
+        (false, true) => "it asks for an ssh key; store one with `kapelle credential add`",
+    }
+}

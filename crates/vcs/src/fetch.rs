@@ -1,0 +1,221 @@
+//! Brings a mirror up to date: only the refs that changed, without losing what they were before.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::classify;
+use crate::connection::Connection;
+use crate::error::VcsError;
+use crate::git::Access;
+use crate::host_key::HostKey;
+use crate::lock::Lock;
+use crate::mirror::Mirror;
+use crate::refname;
+use crate::remote::redirected;
+use crate::text::detail;
+use crate::url::RepositoryUrl;
+
+/// From so many new refs on they are moved into one file.
+const MANY_REFS: usize = 50;
+
+/// What a fetch has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// Each wanted ref with the commit it is at in the mirror now: the announced one, or a newer one if upstream
+    /// moved it in between.
+    pub refs: BTreeMap<String, String>,
+    /// How many of them had to be fetched.
+    pub received: usize,
+    /// As in [`Listing`](crate::Listing).
+    pub new_host_keys: Vec<HostKey>,
+    /// As in [`Listing`](crate::Listing).
+    pub redirected_to: Option<RepositoryUrl>,
+}
+
+impl Mirror {
+    /// Fetches the wanted refs (full name, commit as [`list_refs`](crate::Git::list_refs) announced it) as far as
+    /// they are not there yet, and drops the removed ones. Nobody is contacted if nothing is missing.
+    ///
+    /// Commits that a ref moves away from stay in the mirror for ever. Waits while another process fetches.
+    pub async fn fetch(
+        &self,
+        access: &Access<'_>,
+        wanted: &[(String, String)],
+        removed: &[String],
+    ) -> Result<Fetched, VcsError> {
+        check(wanted, removed)?;
+        let lock = self.lock().await?;
+        self.prepare().await?;
+        let before = self.refs().await?;
+        let missing: Vec<_> = wanted
+            .iter()
+            .filter(|(name, oid)| before.get(name) != Some(oid))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        self.keep(&before, &missing, removed).await?;
+        let mut fetched = Fetched {
+            received: missing.len(),
+            ..Fetched::default()
+        };
+        if !missing.is_empty() {
+            self.receive(access, &missing, &lock, &mut fetched).await?;
+        }
+        if missing.len() >= MANY_REFS {
+            self.pack_refs().await?;
+        }
+        let after = self.refs().await?;
+        for (name, _) in wanted {
+            let oid = after.get(name).ok_or_else(|| VcsError::GitFailed {
+                doing: format!("store {name:?} of {}", access.url),
+                detail: "it was fetched but is not in the mirror".to_owned(),
+            })?;
+            fetched.refs.insert(name.clone(), oid.clone());
+        }
+        Ok(fetched)
+    }
+
+    /// In one transaction: holds the commits that the refs are at, and drops the refs that are gone or in the way.
+    async fn keep(
+        &self,
+        before: &BTreeMap<String, String>,
+        moving: &[&str],
+        removed: &[String],
+    ) -> Result<(), VcsError> {
+        let gone = gone(before, moving, removed);
+        let kept: BTreeSet<_> = moving
+            .iter()
+            .copied()
+            .chain(gone.iter().copied())
+            .filter_map(|name| before.get(name))
+            .collect();
+        let mut input = Vec::new();
+        for oid in kept {
+            input
+                .extend_from_slice(format!("update refs/kapelle/keep/{oid}\0{oid}\0\0").as_bytes());
+        }
+        for name in gone {
+            input.extend_from_slice(format!("delete {name}\0\0").as_bytes());
+        }
+        if input.is_empty() {
+            return Ok(());
+        }
+        let doing = "keep the commits of moved refs";
+        let command = self.command(doing, &["update-ref", "--stdin", "-z"]);
+        let finished = command.input(input).run(1024).await?;
+        self.judge(doing, &finished)
+    }
+
+    async fn receive(
+        &self,
+        access: &Access<'_>,
+        names: &[&str],
+        lock: &Lock,
+        fetched: &mut Fetched,
+    ) -> Result<(), VcsError> {
+        match self.receive_once(access, names, lock, fetched).await {
+            Err(VcsError::Redirected { detail, .. }) => {
+                let url = self.git().redirect_target(access, detail).await?;
+                self.receive_once(&redirected(access, &url), names, lock, fetched)
+                    .await?;
+                fetched.redirected_to = Some(url);
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn receive_once(
+        &self,
+        access: &Access<'_>,
+        names: &[&str],
+        lock: &Lock,
+        fetched: &mut Fetched,
+    ) -> Result<(), VcsError> {
+        let connection = Connection::open(self.git(), access).await?;
+        let doing = format!("fetch from {}", access.url);
+        let mut input = String::new();
+        for name in names {
+            input.extend(["+", name, ":", name, "\n"]);
+        }
+        let config = self.git().config();
+        let command = self
+            .command(&doing, FETCH)
+            .input(input.into_bytes())
+            .output_to(self.share(lock)?)
+            .largest_file(config.max_fetch)
+            .limit(config.fetch_timeout);
+        let finished = connection.prepare(command).run(0).await?;
+        if !finished.success && finished.stderr.contains("died of signal 25") {
+            return Err(VcsError::TooLarge {
+                subject: format!("what git received from {}", access.url),
+                limit: config.max_fetch,
+            });
+        }
+        if !finished.success && classify::is_corrupt(&finished.stderr) {
+            return Err(VcsError::Corrupt {
+                path: self.path().to_owned(),
+                detail: detail(&finished.stderr),
+            });
+        }
+        connection.judge(&doing, &finished)?;
+        fetched.new_host_keys = connection.new_host_keys()?;
+        Ok(())
+    }
+
+    async fn pack_refs(&self) -> Result<(), VcsError> {
+        let doing = "pack the refs of a mirror";
+        let finished = self.command(doing, &["pack-refs", "--all"]).run(0).await?;
+        self.judge(doing, &finished)
+    }
+}
+
+/// Only what is asked for, whatever the configuration: no tags, no submodules, no pruning, nothing collected.
+const FETCH: &[&str] = &[
+    "fetch",
+    "--quiet",
+    "--force",
+    "--stdin",
+    "--no-tags",
+    "--no-prune",
+    "--no-recurse-submodules",
+    "--no-auto-maintenance",
+    "--no-write-fetch-head",
+    "--no-write-commit-graph",
+    "--no-show-forced-updates",
+];
+
+/// Names go into lists of instructions, so they are checked again here, whoever made the lists.
+fn check(wanted: &[(String, String)], removed: &[String]) -> Result<(), VcsError> {
+    let names = wanted.iter().map(|(name, _)| name).chain(removed);
+    for name in names {
+        if refname::check(name).is_err() {
+            return Err(VcsError::InvalidName {
+                kind: "ref",
+                subject: name.clone(),
+            });
+        }
+    }
+    wanted
+        .iter()
+        .try_for_each(|(_, oid)| refname::check_oid(oid))
+}
+
+/// Removed refs, and refs whose name is a folder of a new one's name or the other way round.
+fn gone<'a>(
+    before: &'a BTreeMap<String, String>,
+    moving: &[&'a str],
+    removed: &'a [String],
+) -> BTreeSet<&'a str> {
+    let new: BTreeSet<&str> = moving.iter().copied().collect();
+    let above = new
+        .iter()
+        .filter_map(|name| refname::blocked_by(name, |other| before.contains_key(other)));
+    let below = before
+        .keys()
+        .filter(|name| refname::blocked_by(name, |other| new.contains(other)).is_some())
+        .map(String::as_str);
+    let removed = removed
+        .iter()
+        .map(String::as_str)
+        .filter(|name| before.contains_key(*name) && !new.contains(name));
+    above.chain(below).chain(removed).collect()
+}

@@ -1,0 +1,41 @@
+//! Git repositories: list their refs, mirror them, read a file at a commit, stream a tree.
+//!
+//! Network work and archives are done by the git command ([`Git`]), always through one place that strips its
+//! environment, never with anything of others' making as an option, and only after the outbound client has resolved
+//! and checked the host. Mirrors are bare repositories that lose nothing: see [`Mirror`].
+
+mod archive;
+mod bare;
+mod classify;
+mod command;
+mod connection;
+mod credential;
+mod error;
+mod fetch;
+mod git;
+mod host_key;
+mod listing;
+mod lock;
+mod mirror;
+mod process;
+mod protocol;
+mod read;
+mod refname;
+mod remote;
+mod ssh;
+mod text;
+mod tree;
+mod url;
+
+pub use archive::TarReader;
+pub use credential::Credential;
+pub use error::VcsError;
+pub use fetch::Fetched;
+pub use git::{Access, Git, GitConfig};
+pub use host_key::HostKey;
+pub use listing::Listing;
+pub use mirror::Mirror;
+pub use protocol::{Protocol, Protocols, UnknownProtocol};
+pub use read::{CommitTime, FileAt, FileContent};
+pub use tree::TreeSummary;
+pub use url::{InvalidUrl, RepositoryUrl};

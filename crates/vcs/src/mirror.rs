@@ -1,0 +1,160 @@
+//! The bare mirror of one repository.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::bare;
+use crate::classify;
+use crate::command::{Finished, GitCommand};
+use crate::error::VcsError;
+use crate::git::Git;
+use crate::lock::Lock;
+
+/// The bare mirror of one repository: `<mirrors>/<id>.git`. Cheap to clone.
+///
+/// Branches and tags have upstream's names. A commit that one of them was ever at stays: when upstream moves or
+/// deletes the ref, `refs/kapelle/keep/<commit>` holds the commit from then on. Nothing is ever pruned.
+/// Its configuration names no remote and holds no secret; everything in it but those kept commits can be fetched anew.
+#[derive(Clone, Debug)]
+pub struct Mirror {
+    git: Git,
+    path: PathBuf,
+    lock: PathBuf,
+}
+
+/// All output of a command that lists refs.
+const MAX_REF_OUTPUT: usize = 512 << 20;
+
+impl Mirror {
+    pub(crate) fn new(git: Git, id: i64) -> Self {
+        let folder = &git.config().mirrors;
+        Self {
+            path: folder.join(format!("{id}.git")),
+            lock: folder.join(format!("{id}.lock")),
+            git,
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether anything has ever been fetched into it.
+    pub fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
+    /// Its branches and tags: full name to commit, of annotated tags the commit they mark.
+    pub async fn refs(&self) -> Result<BTreeMap<String, String>, VcsError> {
+        if !self.exists() {
+            return Ok(BTreeMap::new());
+        }
+        let _permit = self.git.reading().await;
+        let command = self.command("list the refs of a mirror", &["show-ref", "--dereference"]);
+        let finished = command.run(MAX_REF_OUTPUT).await?;
+        // Without any ref it fails without a word.
+        if !finished.success && !finished.stderr.is_empty() {
+            return Err(self.failure("list the refs of a mirror", &finished));
+        }
+        let mut refs = BTreeMap::new();
+        for line in String::from_utf8_lossy(&finished.stdout).lines() {
+            if let Some((oid, name)) = line.split_once(' ')
+                && (name.starts_with("refs/heads/") || name.starts_with("refs/tags/"))
+            {
+                let name = name.strip_suffix("^{}").unwrap_or(name);
+                refs.insert(name.to_owned(), oid.to_owned());
+            }
+        }
+        Ok(refs)
+    }
+
+    /// Packs everything into one pack, with what no ref leads to. Worth while after many small fetches.
+    pub async fn repack(&self) -> Result<(), VcsError> {
+        let lock = self.lock().await?;
+        if !self.exists() {
+            return Ok(());
+        }
+        let doing = "repack a mirror";
+        let arguments = [
+            "repack",
+            "-a",
+            "-d",
+            "--keep-unreachable",
+            "--quiet",
+            "--no-write-bitmap-index",
+        ];
+        let finished = self
+            .command(doing, &arguments)
+            .output_to(self.share(&lock)?)
+            .limit(self.git.config().fetch_timeout)
+            .run(0)
+            .await?;
+        self.judge(doing, &finished)
+    }
+
+    /// Removes the mirror, after [`VcsError::Corrupt`] or for good. The next fetch starts from nothing.
+    pub async fn reset(&self) -> Result<(), VcsError> {
+        let _lock = self.lock().await?;
+        let path = self.path.clone();
+        let doing = format!("remove the mirror {}", path.display());
+        let removed = tokio::task::spawn_blocking(move || match fs::remove_dir_all(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        });
+        removed
+            .await
+            .map_err(std::io::Error::other)
+            .and_then(|outcome| outcome)
+            .map_err(VcsError::io(doing))
+    }
+
+    /// Creates it if it is missing; removes what an interrupted git left in it. For the holder of the lock.
+    pub(crate) async fn prepare(&self) -> Result<(), VcsError> {
+        let path = self.path.clone();
+        let doing = format!("prepare the mirror {}", path.display());
+        let prepared = tokio::task::spawn_blocking(move || {
+            bare::create(&path)?;
+            bare::tidy(&path)
+        });
+        let outcome = prepared.await.map_err(std::io::Error::other);
+        match outcome.and_then(|outcome| outcome) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(VcsError::Corrupt {
+                path: self.path.clone(),
+                detail: "one of its folders is missing".to_owned(),
+            }),
+            outcome => outcome.map_err(VcsError::io(doing)),
+        }
+    }
+
+    pub(crate) async fn lock(&self) -> Result<Lock, VcsError> {
+        Lock::acquire(&self.lock, self.git.config().read_timeout).await
+    }
+
+    /// A command on this mirror.
+    pub(crate) fn command(&self, doing: &str, arguments: &[&str]) -> GitCommand {
+        GitCommand::new(&self.git, doing, arguments).repository(&self.path)
+    }
+
+    pub(crate) fn share(&self, lock: &Lock) -> Result<fs::File, VcsError> {
+        lock.share()
+            .map_err(VcsError::io(format!("share {}", self.lock.display())))
+    }
+
+    /// The error of a command on this mirror, if it failed.
+    pub(crate) fn judge(&self, doing: &str, finished: &Finished) -> Result<(), VcsError> {
+        if finished.success {
+            return Ok(());
+        }
+        Err(self.failure(doing, finished))
+    }
+
+    pub(crate) fn failure(&self, doing: &str, finished: &Finished) -> VcsError {
+        classify::local(&self.path, doing, &finished.stderr)
+    }
+
+    pub(crate) fn git(&self) -> &Git {
+        &self.git
+    }
+}
