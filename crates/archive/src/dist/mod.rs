@@ -1,0 +1,216 @@
+//! From the tar of a commit to its dist: a zip that is the same bytes every time.
+
+mod spool;
+mod tree;
+mod zip;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use crate::error::ArchiveError;
+use crate::limits::Limits;
+use crate::name;
+use crate::tarball::{self, Kind, Member};
+
+use spool::Spool;
+use tree::{Entry, EntryKind, Tree};
+use zip::ZipWriter;
+
+/// How to write a dist.
+pub struct DistOptions<'a> {
+    /// The one directory everything lies in, without slashes. Composer strips it.
+    pub top_directory: &'a str,
+    /// Whether to leave a path out: relative to the root, directories without a slash at the end. Every path is asked
+    /// about by itself, since composer.json's `archive.exclude` can take a file back in from an excluded directory.
+    pub exclude: &'a dyn Fn(&str) -> bool,
+    /// How large it may become.
+    pub limits: &'a Limits,
+    /// Where the temporary file goes that holds compressed content beyond the first 8 MiB.
+    pub spool: &'a Path,
+}
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DistReport {
+    /// Entries of the zip, directories included.
+    pub entries: u64,
+    /// Bytes of all files and links, unpacked.
+    pub unpacked_bytes: u64,
+    /// Bytes of the zip.
+    pub size: u64,
+    /// Composer's `dist.shasum`.
+    pub sha1: [u8; 20],
+    /// Its name as a blob.
+    pub sha256: [u8; 32],
+    /// It has an empty directory, which `git archive` writes for a submodule and for nothing else.
+    pub has_submodules: bool,
+    /// It has a file that is a Git LFS pointer.
+    pub has_lfs: bool,
+    /// How many symbolic links were left out because they point out of the tree, as Composer does.
+    pub dropped_links: u64,
+    /// How many names equal another one but for case: they overwrite each other on Windows and macOS.
+    pub case_collisions: u64,
+}
+
+/// Writes the dist of a tree that arrives as a tar without a common directory (`git archive --format=tar`).
+///
+/// Sorted by the bytes of the names, times 1980-01-01, modes 0644 and 0755, symbolic links kept. A directory is an
+/// entry if something in it is kept, or if it is empty already in the tar. The tar is read to its end.
+pub fn write_dist(
+    mut tar: impl Read,
+    options: &DistOptions<'_>,
+    out: impl Write,
+) -> Result<DistReport, ArchiveError> {
+    check_top_directory(options.top_directory)?;
+    let mut collector = Collector::new(options);
+    tarball::each(&mut tar, options.limits, |member, content| {
+        collector.take(member, content)
+    })?;
+    // A writer at the other end of a pipe pads its last record and should not see it broken.
+    io::copy(&mut tar.take(RECORD), &mut io::sink()).map_err(ArchiveError::Read)?;
+    collector.finish(out)
+}
+
+/// More than any tar's last record.
+const RECORD: u64 = 1 << 20;
+
+struct Collector<'a> {
+    options: &'a DistOptions<'a>,
+    spool: Spool,
+    tree: Tree,
+    members: u64,
+    unpacked: u64,
+    has_lfs: bool,
+    dropped_links: u64,
+}
+
+impl<'a> Collector<'a> {
+    fn new(options: &'a DistOptions<'a>) -> Self {
+        Self {
+            options,
+            spool: Spool::new(options.spool),
+            tree: Tree::default(),
+            members: 0,
+            unpacked: 0,
+            has_lfs: false,
+            dropped_links: 0,
+        }
+    }
+
+    fn take(&mut self, member: Member, content: &mut dyn Read) -> Result<(), ArchiveError> {
+        name::check(&member.name)?;
+        self.count(&member)?;
+        let excluded = (self.options.exclude)(&name::text(&member.name));
+        let entry = match member.kind {
+            Kind::Directory => {
+                self.tree.directory(&member.name, !excluded)?;
+                return self.refuse_large(self.spool.len() + self.tree.weight());
+            }
+            _ if excluded => None,
+            Kind::Link { target } if name::link_stays_inside(&member.name, &target) => {
+                self.unpacked += target.len() as u64;
+                let data = self.spool.store(&target)?;
+                Some(Entry {
+                    kind: EntryKind::Link,
+                    data,
+                })
+            }
+            Kind::Link { .. } => {
+                self.dropped_links += 1;
+                None
+            }
+            Kind::File { executable } => {
+                let data = self.spool.deflate(content, member.size)?;
+                self.has_lfs |= data.is_lfs_pointer;
+                Some(Entry {
+                    kind: EntryKind::File { executable },
+                    data,
+                })
+            }
+        };
+        self.refuse_large(self.spool.len() + self.tree.weight())?;
+        self.tree.leaf(member.name, entry)
+    }
+
+    /// Limits are checked before content is read.
+    fn count(&mut self, member: &Member) -> Result<(), ArchiveError> {
+        let limits = self.options.limits;
+        self.members += 1;
+        if self.members > limits.entries {
+            let limit = limits.entries;
+            return Err(ArchiveError::TooManyEntries { limit });
+        }
+        self.unpacked = self.unpacked.saturating_add(member.size);
+        let limit = limits.unpacked;
+        if self.unpacked > limit {
+            return Err(ArchiveError::TooLargeUnpacked { limit });
+        }
+        Ok(())
+    }
+
+    fn refuse_large(&self, packed: u64) -> Result<(), ArchiveError> {
+        let limit = self.options.limits.packed.min(zip::LARGEST);
+        if packed > limit {
+            return Err(ArchiveError::TooLargePacked { limit });
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, out: impl Write) -> Result<DistReport, ArchiveError> {
+        let has_submodules = self.tree.has_empty_directory();
+        let top = format!("{}/", self.options.top_directory).into_bytes();
+        let mut entries: Vec<_> = vec![(top.clone(), Entry::directory())];
+        for (path, entry) in std::mem::take(&mut self.tree).into_entries()? {
+            entries.push(([top.as_slice(), &path].concat(), entry));
+        }
+        let names = entries.iter().map(|(name, _)| name.as_slice());
+        self.refuse_large(zip::size_of(names, self.spool.len()))?;
+        let mut writer = ZipWriter::new(out);
+        for (name, entry) in &entries {
+            writer.entry(name, entry, &mut self.spool)?;
+        }
+        let written = writer.finish()?;
+        Ok(DistReport {
+            entries: entries.len() as u64,
+            unpacked_bytes: entries.iter().map(|(_, entry)| entry.data.size).sum(),
+            size: written.size,
+            sha1: written.sha1,
+            sha256: written.sha256,
+            has_submodules,
+            has_lfs: self.has_lfs,
+            dropped_links: self.dropped_links,
+            case_collisions: case_collisions(&entries),
+        })
+    }
+}
+
+fn check_top_directory(top: &str) -> Result<(), ArchiveError> {
+    name::check(top.as_bytes())?;
+    if top.contains('/') {
+        return Err(ArchiveError::Name {
+            name: top.to_owned(),
+            problem: "is not one top directory",
+        });
+    }
+    Ok(())
+}
+
+fn case_collisions(entries: &[(Vec<u8>, Entry)]) -> u64 {
+    let mut seen = HashSet::new();
+    let repeated = entries
+        .iter()
+        .filter(|(name, _)| !seen.insert(name::text(name).to_lowercase()));
+    repeated.count() as u64
+}
+
+impl fmt::Debug for DistOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DistOptions")
+            .field("top_directory", &self.top_directory)
+            .field("limits", self.limits)
+            .field("spool", &self.spool)
+            .finish_non_exhaustive()
+    }
+}
