@@ -98,6 +98,11 @@ pub(crate) fn before_end(text: &str) -> &str {
     text.strip_suffix('\n').unwrap_or(text)
 }
 
+/// What follows the last line feed.
+pub(crate) fn last_line(text: &str) -> &str {
+    text.rfind('\n').map_or(text, |at| &text[at + 1..])
+}
+
 /// PHP's `trim`: spaces, tabs, line ends, NUL and vertical tabs, but not form feeds.
 pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t', '\n', '\r', '\0', '\x0b'])

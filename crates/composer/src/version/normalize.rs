@@ -2,8 +2,8 @@
 
 use super::grammar::{
     Modifier, STABILITY_FLAGS, before_end, digits, dotted_digits, ends_with_ignoring_case,
-    is_space, is_word, modifier, spaced, split_stability_flag, starts_with_ignoring_case, trim,
-    without_alias, without_v,
+    is_space, is_word, last_line, modifier, spaced, split_stability_flag,
+    starts_with_ignoring_case, trim, without_alias, without_v,
 };
 
 /// The longest version or constraint that is looked at, in bytes.
@@ -87,27 +87,22 @@ fn classical(version: &str) -> Option<String> {
     with_modifier(normalized, rest)
 }
 
+/// What may stand between the parts of a date.
+const SEPARATORS: [char; 3] = ['.', ':', '-'];
+
 /// A date with optional time and counters: its separators become dots, nothing is padded.
 fn date(version: &str) -> Option<String> {
     let version = without_v(version);
-    let mut length = version
-        .bytes()
-        .take_while(|byte| byte.is_ascii_digit() || is_date_separator(*byte))
-        .count();
-    // A modifier may start with a separator of its own, but never with a digit.
-    if length > 0 && is_date_separator(version.as_bytes()[length - 1]) {
-        length -= 1;
-    }
-    let (run, rest) = version.split_at(length);
+    let is_part = |character: char| character.is_ascii_digit() || SEPARATORS.contains(&character);
+    let end = version.find(|character| !is_part(character));
+    // Separators at the end belong to the modifier, which never starts with a digit.
+    let run = version[..end.unwrap_or(version.len())].trim_end_matches(SEPARATORS);
+    let rest = &version[run.len()..];
     if !is_date(run.as_bytes()) {
         return None;
     }
-    let dotted = run.replace([':', '-'], ".");
+    let dotted = run.replace(SEPARATORS, ".");
     with_modifier(dotted, rest)
-}
-
-fn is_date_separator(byte: u8) -> bool {
-    matches!(byte, b'.' | b':' | b'-')
 }
 
 /// Four digits, one to six groups of two, up to two groups of one to three, each with an
@@ -142,7 +137,7 @@ fn are_counters(run: &[u8], left: u8) -> bool {
 /// What follows an optional separator and exactly `digits` digits.
 fn date_group(run: &[u8], digits: usize) -> Option<&[u8]> {
     let run = match run {
-        [first, rest @ ..] if is_date_separator(*first) => rest,
+        [b'.' | b':' | b'-', rest @ ..] => rest,
         _ => run,
     };
     let (group, rest) = run.split_at_checked(digits)?;
@@ -181,8 +176,7 @@ fn long_word(word: &str) -> String {
 
 /// `1.x-dev`: a numeric branch written as a version.
 fn numeric_dev_branch(version: &str) -> Option<String> {
-    let line = before_end(version);
-    let line = line.rfind('\n').map_or(line, |at| &line[at + 1..]);
+    let line = last_line(before_end(version));
     if !ends_with_ignoring_case(line, "dev") {
         return None;
     }

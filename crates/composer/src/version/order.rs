@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 
 /// What an absent segment counts as, between `RC` and any number.
 const END: u64 = 5;
+/// A `#`, which PHP takes for any number.
+const HASH: u64 = 6;
 /// Where the keys of numbers start.
 const NUMBER: u64 = 7;
 
@@ -16,17 +18,21 @@ const FORMS: [(&[u8], u64); 10] = [
     (b"b", 3),
     (b"RC", 4),
     (b"rc", 4),
-    (b"#", NUMBER - 1),
+    (b"#", HASH),
     (b"pl", u64::MAX),
     (b"p", u64::MAX),
 ];
 
-/// Compares two normalized versions as PHP's `version_compare` does.
+/// Compares two normalized versions as composer/semver does, which asks PHP's `version_compare`.
 ///
-/// Not an order on arbitrary text: unknown words are all equal, and a `#` after a digit equals
-/// every number. On normalized numeric versions it is one, up to leading zeros and numbers
-/// beyond `i64`, which are all equal. Use [`Version`](super::Version) to sort.
+/// Two branches are not ordered: always `Equal`. On other text this need not be an order: unknown
+/// words are all equal, and a `#` behind a digit equals every number. On normalized numbers it is
+/// one, up to leading zeros and numbers beyond `i64`, which are all equal. To sort, use
+/// [`Version`](super::Version).
 pub fn compare(a: &str, b: &str) -> Ordering {
+    if a.starts_with("dev-") && b.starts_with("dev-") {
+        return Ordering::Equal;
+    }
     compare_bytes(a.as_bytes(), b.as_bytes())
 }
 
@@ -72,11 +78,11 @@ fn compare_tail(mut rest: &[u8]) -> Ordering {
 
 fn compare_segments(a: &[u8], b: &[u8]) -> Ordering {
     let (a, b) = (key(a), key(b));
-    match (a >= NUMBER && a < u64::MAX, b >= NUMBER && b < u64::MAX) {
-        (true, false) if b == NUMBER - 1 => Ordering::Equal,
-        (false, true) if a == NUMBER - 1 => Ordering::Equal,
-        _ => a.cmp(&b),
+    let numbers = NUMBER..u64::MAX;
+    if numbers.contains(&a) && b == HASH || a == HASH && numbers.contains(&b) {
+        return Ordering::Equal;
     }
+    a.cmp(&b)
 }
 
 /// The keys of a version's segments: compared as numbers they order as PHP orders segments.

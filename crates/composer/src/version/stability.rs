@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::grammar::{before_end, modifier};
+use super::grammar::{before_end, last_line, modifier};
 
 /// A stability, from the least to the most finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,14 +25,20 @@ impl Stability {
     ///
     /// Patch levels (`1.0-p1`) are stable; what follows a `#` or a `+` does not count.
     pub fn of(version: &str) -> Self {
-        let version = without_reference(version);
-        if version.starts_with("dev-") || version.ends_with("-dev") {
+        let line = before_end(version);
+        let is_whole = line.len() == version.len();
+        let version = without_reference(line);
+        if version.starts_with("dev-") || (is_whole && version.ends_with("-dev")) {
             return Self::Dev;
         }
+        let last_line = last_line(version);
         let Some(found) = version
             .char_indices()
             .map(|(at, _)| modifier(&version[at..]))
-            .find(|(_, rest)| is_build_metadata(rest))
+            .find(|(_, rest)| {
+                // Nothing, or build metadata up to the end of the last line.
+                rest.is_empty() || (rest.starts_with('+') && rest.len() <= last_line.len())
+            })
             .map(|(found, _)| found)
         else {
             return Self::Stable;
@@ -60,20 +66,13 @@ impl Stability {
     }
 }
 
-/// Drops a `#reference` that runs to the end of the last line.
+/// Drops a `#reference` from the last line.
 fn without_reference(version: &str) -> &str {
-    let body = before_end(version);
-    let line = body.rfind('\n').map_or(0, |at| at + 1);
-    match body[line..].find('#') {
-        Some(at) if line + at + 1 < body.len() => &version[..line + at],
+    let start = version.len() - last_line(version).len();
+    match version[start..].find('#') {
+        Some(at) if start + at + 1 < version.len() => &version[..start + at],
         _ => version,
     }
-}
-
-/// Whether `rest` is nothing, or a `+` and anything on one line.
-fn is_build_metadata(rest: &str) -> bool {
-    let rest = before_end(rest);
-    rest.is_empty() || (rest.starts_with('+') && !rest.contains('\n'))
 }
 
 impl fmt::Display for Stability {
