@@ -16,7 +16,9 @@ pub enum View {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// No credentials were sent; some could help.
-    #[error("this repository needs a token: put it into auth.json as http-basic, user name \"token\"")]
+    #[error(
+        "this repository needs a token: put it into auth.json as http-basic, user name \"token\""
+    )]
     NeedsCredentials,
     /// Credentials were sent and are not valid here.
     #[error("the token that was sent is unknown, expired or revoked: ask for a new one")]

@@ -22,7 +22,8 @@ pub(crate) async fn insert(
     description: &str,
 ) -> Result<(String, SecretString), StorageError> {
     let key = with_checksum("packagist_ack_", &registry.parts.random.hex::<RANDOM>());
-    let secret: SecretString = with_checksum("packagist_acs_", &registry.parts.random.hex::<RANDOM>()).into();
+    let secret: SecretString =
+        with_checksum("packagist_acs_", &registry.parts.random.hex::<RANDOM>()).into();
     let sealed = registry.parts.secrets.seal(&secret_place(&key), &secret);
     let row = rows::NewApiKey {
         organization_id,
@@ -33,12 +34,17 @@ pub(crate) async fn insert(
         created_at: registry.now(),
     };
     let id = rows::insert(transaction, row).await?;
-    audit::record(registry, transaction, actor, audit::Entry {
-        organization_id: Some(organization_id),
-        action: "api-key.create",
-        subject: &id.to_string(),
-        detail: json!({ "access": "admin" }),
-    })
+    audit::record(
+        registry,
+        transaction,
+        actor,
+        audit::Entry {
+            organization_id: Some(organization_id),
+            action: "api-key.create",
+            subject: &id.to_string(),
+            detail: json!({ "access": "admin" }),
+        },
+    )
     .await?;
     Ok((key, secret))
 }

@@ -3,7 +3,7 @@
 use kapelle_storage::StorageError;
 use kapelle_storage::db::credentials::{self as rows, Credential as Row};
 use kapelle_storage::db::packages::Package;
-use kapelle_vcs::{Credential, RepositoryUrl};
+use kapelle_vcs::{Credential, Protocol, RepositoryUrl};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
@@ -69,7 +69,9 @@ pub enum CredentialError {
     #[error("{0}")]
     Text(&'static str),
     /// There is none of that id here.
-    #[error("there is no credential {0} in this organization: `kapelle credential list` shows them")]
+    #[error(
+        "there is no credential {0} in this organization: `kapelle credential list` shows them"
+    )]
     Unknown(i64),
     /// A package uses it, or the database failed.
     #[error(transparent)]
@@ -101,7 +103,10 @@ pub async fn add(
     access::administer(actor, organization_id)?;
     let host = new.host.trim().to_lowercase();
     check(new, &host)?;
-    let sealed = registry.parts.secrets.seal(&place(organization_id, new.kind.as_str(), &host), &new.secret);
+    let sealed = registry.parts.secrets.seal(
+        &place(organization_id, new.kind.as_str(), &host),
+        &new.secret,
+    );
     let row = rows::NewCredential {
         organization_id,
         kind: new.kind.as_str(),
@@ -113,64 +118,92 @@ pub async fn add(
     };
     let mut transaction = registry.database().write().await?;
     let id = rows::insert(&mut transaction, row).await?;
-    audit::record(registry, &mut transaction, actor, audit::Entry {
-        organization_id: Some(organization_id),
-        action: "credential.add",
-        subject: &id.to_string(),
-        detail: json!({ "kind": new.kind.as_str(), "host": host }),
-    })
+    audit::record(
+        registry,
+        &mut transaction,
+        actor,
+        audit::Entry {
+            organization_id: Some(organization_id),
+            action: "credential.add",
+            subject: &id.to_string(),
+            detail: json!({ "kind": new.kind.as_str(), "host": host }),
+        },
+    )
     .await?;
     transaction.commit().await?;
     Ok(id)
 }
 
 fn check(new: &NewCredential, host: &str) -> Result<(), CredentialError> {
-    let allowed = |character: char| character.is_ascii_alphanumeric() || "-.:[]_".contains(character);
+    let allowed =
+        |character: char| character.is_ascii_alphanumeric() || "-.:[]_".contains(character);
     if host.is_empty() || host.len() > TEXT || host.starts_with('-') || !host.chars().all(allowed) {
         return Err(CredentialError::Host(new.host.clone()));
     }
     let secret = new.secret.expose_secret();
     let plain = |text: &str| text.chars().count() <= TEXT && !text.chars().any(char::is_control);
     if !plain(&new.username) || !plain(&new.description) {
-        return Err(CredentialError::Text("user name and description are at most 255 characters, without control characters"));
+        return Err(CredentialError::Text(
+            "user name and description are at most 255 characters, without control characters",
+        ));
     }
     if secret.is_empty() || secret.len() > SECRET {
-        return Err(CredentialError::Text("the secret is empty or longer than 64 KiB"));
+        return Err(CredentialError::Text(
+            "the secret is empty or longer than 64 KiB",
+        ));
     }
     let is_key = secret.contains("PRIVATE KEY-----");
     match new.kind {
-        CredentialKind::SshKey if !is_key => {
-            Err(CredentialError::Text("this is not a private key: give the file that ssh-keygen wrote, not the one ending in .pub"))
-        }
-        CredentialKind::HttpBasic if new.username.is_empty() => {
-            Err(CredentialError::Text("an http-basic credential needs a user name"))
-        }
-        CredentialKind::HttpBasic | CredentialKind::Token if secret.chars().any(char::is_control) => {
-            Err(CredentialError::Text("the secret has control characters, such as a line end"))
+        CredentialKind::SshKey if !is_key => Err(CredentialError::Text(
+            "this is not a private key: give the file that ssh-keygen wrote, not the one ending in .pub",
+        )),
+        CredentialKind::HttpBasic if new.username.is_empty() => Err(CredentialError::Text(
+            "an http-basic credential needs a user name",
+        )),
+        CredentialKind::HttpBasic | CredentialKind::Token
+            if secret.chars().any(char::is_control) =>
+        {
+            Err(CredentialError::Text(
+                "the secret has control characters, such as a line end",
+            ))
         }
         _ => Ok(()),
     }
 }
 
 /// The organization's credentials, without their secrets.
-pub async fn list(registry: &Registry, actor: &Actor, organization_id: i64) -> Result<Vec<Row>, CredentialError> {
+pub async fn list(
+    registry: &Registry,
+    actor: &Actor,
+    organization_id: i64,
+) -> Result<Vec<Row>, CredentialError> {
     access::administer(actor, organization_id)?;
     Ok(rows::list(&mut registry.database().read().await?, organization_id).await?)
 }
 
 /// Forgets a credential that no package uses.
-pub async fn remove(registry: &Registry, actor: &Actor, organization_id: i64, id: i64) -> Result<(), CredentialError> {
+pub async fn remove(
+    registry: &Registry,
+    actor: &Actor,
+    organization_id: i64,
+    id: i64,
+) -> Result<(), CredentialError> {
     access::administer(actor, organization_id)?;
     let mut transaction = registry.database().write().await?;
     if !rows::delete(&mut transaction, organization_id, id).await? {
         return Err(CredentialError::Unknown(id));
     }
-    audit::record(registry, &mut transaction, actor, audit::Entry {
-        organization_id: Some(organization_id),
-        action: "credential.remove",
-        subject: &id.to_string(),
-        detail: json!({}),
-    })
+    audit::record(
+        registry,
+        &mut transaction,
+        actor,
+        audit::Entry {
+            organization_id: Some(organization_id),
+            action: "credential.remove",
+            subject: &id.to_string(),
+            detail: json!({}),
+        },
+    )
     .await?;
     transaction.commit().await?;
     Ok(())
@@ -186,9 +219,14 @@ pub(crate) async fn for_repository(
     let row = match package.credential_id {
         Some(id) => rows::find(&mut connection, package.organization_id, id).await?,
         None => {
-            let host = url.host_and_port().unwrap_or_default();
-            let for_host = rows::find_by_host(&mut connection, package.organization_id, &host).await?;
-            for_host.into_iter().rev().find(|row| (row.kind == "ssh-key") == url.is_ssh())
+            let host = url.authority();
+            let for_host =
+                rows::find_by_host(&mut connection, package.organization_id, &host).await?;
+            let is_ssh = url.protocol() == Protocol::Ssh;
+            for_host
+                .into_iter()
+                .rev()
+                .find(|row| (row.kind == "ssh-key") == is_ssh)
         }
     };
     row.map(|row| unseal(registry, &row)).transpose()
@@ -199,9 +237,14 @@ fn unseal(registry: &Registry, row: &Row) -> Result<Credential, JobError> {
     let secret = registry.parts.secrets.open(&place, &row.secret);
     let secret = secret.map_err(|error| JobError::Fail(error.to_string()))?;
     Ok(match row.kind.as_str() {
-        "ssh-key" => Credential::SshKey { private_key: secret },
-        "token" => Credential::Token { username: row.username.clone(), token: secret },
-        _ => Credential::HttpBasic { username: row.username.clone(), password: secret },
+        "ssh-key" => Credential::SshKey {
+            private_key: secret,
+        },
+        "token" => Credential::Token { token: secret },
+        _ => Credential::HttpBasic {
+            username: row.username.clone(),
+            password: secret,
+        },
     })
 }
 

@@ -11,7 +11,7 @@ use kapelle_storage::blobs::BlobError;
 use kapelle_storage::db::dists::{self as rows, Dist};
 use kapelle_storage::db::packages::{self, Package};
 use kapelle_storage::db::{blobs, package_references};
-use kapelle_vcs::{FileAt, Mirror, VcsError};
+use kapelle_vcs::{FileContent, Mirror, TarReader, VcsError};
 
 use crate::access::{self, Denied};
 use crate::actor::Actor;
@@ -75,7 +75,8 @@ pub async fn find(
     let organization = organization::visible(registry, actor, slug).await?;
     access::read(actor, organization.id)?;
     let mut connection = registry.database().read().await?;
-    let candidates = packages::find_any_by_name(&mut connection, organization.id, name.as_str()).await?;
+    let candidates =
+        packages::find_any_by_name(&mut connection, organization.id, name.as_str()).await?;
     let mut removed = false;
     for package in candidates {
         let published = package_references::find(&mut connection, package.id, reference).await?;
@@ -93,7 +94,11 @@ pub async fn find(
         drop(connection);
         return build(registry, &package, reference).await;
     }
-    if removed { Err(DistError::Removed(name.to_string())) } else { Err(DistError::Unknown) }
+    if removed {
+        Err(DistError::Removed(name.to_string()))
+    } else {
+        Err(DistError::Unknown)
+    }
 }
 
 /// A dist's bytes from `start` to before `end`.
@@ -107,9 +112,22 @@ pub async fn read(
 }
 
 /// Builds a dist unless it is there; of all who want the same one at once, one builds it.
-pub(crate) async fn build(registry: &Registry, package: &Package, reference: &str) -> Result<Dist, DistError> {
-    let _turn = registry.builds.turn((package.id, reference.to_owned())).await;
-    if let Some(dist) = rows::find(&mut registry.database().read().await?, package.id, reference).await? {
+pub(crate) async fn build(
+    registry: &Registry,
+    package: &Package,
+    reference: &str,
+) -> Result<Dist, DistError> {
+    let _turn = registry
+        .builds
+        .turn((package.id, reference.to_owned()))
+        .await;
+    if let Some(dist) = rows::find(
+        &mut registry.database().read().await?,
+        package.id,
+        reference,
+    )
+    .await?
+    {
         return Ok(dist);
     }
     let unavailable = |reason: String| DistError::Unavailable {
@@ -118,39 +136,57 @@ pub(crate) async fn build(registry: &Registry, package: &Package, reference: &st
         reason,
     };
     let mirror = registry.parts.git.mirror(package.id);
-    if !mirror.has(reference).await.map_err(|error| unavailable(error.to_string()))? {
+    if !mirror
+        .has(reference)
+        .await
+        .map_err(|error| unavailable(error.to_string()))?
+    {
         return Err(unavailable(
-            "no copy of the repository here has this commit any more; synchronize the package".to_owned(),
+            "no copy of the repository here has this commit any more; synchronize the package"
+                .to_owned(),
         ));
     }
     let source = Source::read(registry, &mirror, package, reference).await;
     let source = source.map_err(|error| unavailable(error.to_string()))?;
-    let (file, report) = archive(registry, mirror, source).await.map_err(unavailable)?;
+    let tar = mirror
+        .archive(reference, None)
+        .await
+        .map_err(|error| unavailable(error.to_string()))?;
+    let (file, report) = archive(registry, tar, source).await.map_err(unavailable)?;
     store(registry, package, reference, &file, &report).await
 }
 
 /// What decides a dist's bytes besides the tree.
 struct Source {
-    reference: String,
     top_directory: String,
     exclude: ArchiveExclude,
     has_submodules: bool,
 }
 
 impl Source {
-    async fn read(registry: &Registry, mirror: &Mirror, package: &Package, reference: &str) -> Result<Self, VcsError> {
-        let wanted = [(reference.to_owned(), "composer.json")];
-        let files = mirror.read_files(&wanted, registry.limits().manifest).await?;
-        let patterns = match files.into_iter().next() {
-            Some(FileAt::Content(bytes)) => {
-                Manifest::parse(&bytes).map(|manifest| manifest.archive_excludes()).unwrap_or_default()
-            }
+    async fn read(
+        registry: &Registry,
+        mirror: &Mirror,
+        package: &Package,
+        reference: &str,
+    ) -> Result<Self, VcsError> {
+        let wanted = [(reference.to_owned(), "composer.json".to_owned())];
+        let files = mirror
+            .read_files(&wanted, registry.limits().manifest)
+            .await?;
+        let patterns = match files.into_iter().next().map(|file| file.content) {
+            Some(FileContent::Found(bytes)) => Manifest::parse(&bytes)
+                .map(|manifest| manifest.archive_excludes())
+                .unwrap_or_default(),
             _ => Vec::new(),
         };
-        let tree = mirror.tree_summary(reference, registry.limits().entries).await?;
-        let name = package.name.as_deref().unwrap_or("package").replace('/', "-");
+        let tree = mirror.tree(reference).await?;
+        let name = package
+            .name
+            .as_deref()
+            .unwrap_or("package")
+            .replace('/', "-");
         Ok(Self {
-            reference: reference.to_owned(),
             top_directory: format!("{name}-{}", &reference[..SHORT.min(reference.len())]),
             exclude: ArchiveExclude::new(&patterns),
             has_submodules: tree.submodules > 0,
@@ -160,7 +196,7 @@ impl Source {
 
 async fn archive(
     registry: &Registry,
-    mirror: Mirror,
+    mut tar: TarReader,
     source: Source,
 ) -> Result<(tempfile::NamedTempFile, DistReport), String> {
     let limits = ArchiveLimits {
@@ -171,21 +207,26 @@ async fn archive(
     };
     let temporary = registry.parts.temporary.clone();
     let work = move || -> Result<_, String> {
-        let mut file = tempfile::NamedTempFile::new_in(&temporary).map_err(|error| error.to_string())?;
-        let mut tar = mirror.archive(&source.reference).map_err(|error| error.to_string())?;
+        let mut file =
+            tempfile::NamedTempFile::new_in(&temporary).map_err(|error| error.to_string())?;
         let options = DistOptions {
             top_directory: &source.top_directory,
             exclude: &|path: &str| source.exclude.excludes(path),
-            has_submodules: source.has_submodules,
-            temporary: &temporary,
             limits: &limits,
+            spool: &temporary,
         };
-        let report = write_dist(&mut tar, &options, file.as_file_mut()).map_err(|error| error.to_string())?;
+        let mut report = write_dist(&mut tar, &options, file.as_file_mut())
+            .map_err(|error| error.to_string())?;
         tar.finish().map_err(|error| error.to_string())?;
-        file.as_file_mut().rewind().map_err(|error| error.to_string())?;
+        report.has_submodules = source.has_submodules;
+        file.as_file_mut()
+            .rewind()
+            .map_err(|error| error.to_string())?;
         Ok((file, report))
     };
-    tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| error.to_string())?
 }
 
 /// The blob's row first, so that the collector leaves it alone; then the bytes; then the dist's row. No byte is
@@ -201,7 +242,11 @@ async fn store(
     let mut transaction = registry.database().write().await?;
     blobs::touch(&mut transaction, &report.sha256, size, registry.now()).await?;
     transaction.commit().await?;
-    let stored = registry.parts.blobs.put_file(&report.sha256, file.path()).await;
+    let stored = registry
+        .parts
+        .blobs
+        .put_file(&report.sha256, file.path())
+        .await;
     stored.map_err(|error| DistError::Unavailable {
         package: package.name.clone().unwrap_or_default(),
         reference: reference.to_owned(),
@@ -224,4 +269,3 @@ async fn store(
     metrics::counter!("kapelle_dists_built_total").increment(1);
     kept.ok_or(DistError::Unknown)
 }
-

@@ -97,19 +97,30 @@ impl Memory {
         *seen = newest.max(*seen);
     }
 
+    /// Forgets everything: what is read from now on is at `newest` or later.
+    fn start_over(&self, newest: i64) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        self.documents.invalidate_all();
+        self.organizations.invalidate_all();
+        self.tokens.invalidate_all();
+        *seen = newest;
+    }
+
     fn forget_one(&self, change: &Change) {
         match change.subject.as_str() {
             "package" => {
                 let slugs = self.slugs.read().unwrap_or_else(PoisonError::into_inner);
                 if let Some(slug) = slugs.get(&change.organization_id) {
                     let name = &change.name;
-                    self.documents.invalidate(format!("{slug}/p2/{name}.json").as_str());
+                    self.documents
+                        .invalidate(format!("{slug}/p2/{name}.json").as_str());
                 }
             }
             "root" => {
                 let slugs = self.slugs.read().unwrap_or_else(PoisonError::into_inner);
                 if let Some(slug) = slugs.get(&change.organization_id) {
-                    self.documents.invalidate(format!("{slug}/{}", document::ROOT).as_str());
+                    self.documents
+                        .invalidate(format!("{slug}/{}", document::ROOT).as_str());
                 }
             }
             "token" => self.tokens.invalidate_all(),
@@ -126,9 +137,10 @@ impl Registry {
     /// change is visible where it was made before its answer is sent.
     pub async fn catch_up(&self) -> Result<(), StorageError> {
         let now = self.now();
-        if self.memory.confirmed_at.load(Ordering::SeqCst) == 0 {
+        if self.freshness() == Freshness::Stale {
+            // Never confirmed, or away for so long that changes may have been pruned meanwhile.
             let newest = changes::latest(&mut self.database().read().await?).await?;
-            self.memory.forget(&[], newest);
+            self.memory.start_over(newest);
         }
         loop {
             let since = self.memory.point();
@@ -137,7 +149,9 @@ impl Registry {
                 self.memory.forget(&page, newest.seq);
             }
             if i64::try_from(page.len()).unwrap_or(PAGE) < PAGE {
-                self.memory.confirmed_at.fetch_max(now.max(1), Ordering::SeqCst);
+                self.memory
+                    .confirmed_at
+                    .fetch_max(now.max(1), Ordering::SeqCst);
                 return Ok(());
             }
         }
@@ -178,7 +192,7 @@ impl Registry {
             self.catch_up().await?;
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
-                changed = watcher.changed(Duration::from_secs(1)) => changed?,
+                changed = watcher.changed(Duration::from_secs(1)) => changed.map(|_| ())?,
             }
         }
     }

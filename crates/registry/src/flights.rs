@@ -22,7 +22,10 @@ impl<K: Eq + Hash> Flights<K> {
         let lock = {
             let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             flights.retain(|_, lock| lock.strong_count() > 0);
-            let lock = flights.get(&key).and_then(Weak::upgrade).unwrap_or_default();
+            let lock = flights
+                .get(&key)
+                .and_then(Weak::upgrade)
+                .unwrap_or_default();
             flights.insert(key, Arc::downgrade(&lock));
             lock
         };

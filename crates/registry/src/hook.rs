@@ -22,7 +22,9 @@ pub enum HookError {
     #[error(transparent)]
     Denied(#[from] Denied),
     /// No package has that repository.
-    #[error("no package of this organization has the repository {0}: add it with `kapelle package add {0}`")]
+    #[error(
+        "no package of this organization has the repository {0}: add it with `kapelle package add {0}`"
+    )]
     Unknown(String),
     /// The payload names no repository.
     #[error("the payload names no repository URL")]
@@ -36,9 +38,17 @@ pub enum HookError {
 }
 
 /// The organization of that slug and the secret that signs its hooks.
-pub async fn secret(registry: &Registry, slug: &str) -> Result<Option<(i64, SecretString)>, HookError> {
-    let Some(organization) = organization::find(registry, slug).await? else { return Ok(None) };
-    Ok(Some((organization.id, organization::hook_secret(registry, &organization)?)))
+pub async fn secret(
+    registry: &Registry,
+    slug: &str,
+) -> Result<Option<(i64, SecretString)>, HookError> {
+    let Some(organization) = organization::find(registry, slug).await? else {
+        return Ok(None);
+    };
+    Ok(Some((
+        organization.id,
+        organization::hook_secret(registry, &organization)?,
+    )))
 }
 
 /// Queues a synchronization of every package of the organization whose repository is one of `urls` (the forms of
@@ -59,18 +69,31 @@ pub async fn received(
     let mut ids = Vec::new();
     let mut transaction = registry.database().write().await?;
     for key in &keys {
-        let found = packages::find_by_repository_key(&mut transaction, Some(organization_id), key).await?;
-        for package in found.into_iter().filter(|package| package.removed_at.is_none()) {
-            let job = SyncPackage { organization_id, package_id: package.id };
+        let found =
+            packages::find_by_repository_key(&mut transaction, Some(organization_id), key).await?;
+        for package in found
+            .into_iter()
+            .filter(|package| package.removed_at.is_none())
+        {
+            let job = SyncPackage {
+                organization_id,
+                package_id: package.id,
+            };
             ids.push(jobs::enqueue(registry, &mut transaction, &job).await?);
         }
     }
     transaction.commit().await?;
     registry.wake_workers();
-    if ids.is_empty() { Err(HookError::Unknown(keys.join(", "))) } else { Ok(ids) }
+    if ids.is_empty() {
+        Err(HookError::Unknown(keys.join(", ")))
+    } else {
+        Ok(ids)
+    }
 }
 
 /// A payload's URL is only compared, never opened, so every protocol may occur in it.
 fn key(url: &str) -> Option<String> {
-    RepositoryUrl::parse(url, &Protocols::all()).ok().map(|url| url.key())
+    RepositoryUrl::parse(url, &Protocols::all())
+        .ok()
+        .map(|url| url.key())
 }

@@ -50,7 +50,9 @@ pub struct Imported {
 /// Reads a satis.json.
 pub fn read(bytes: &[u8]) -> Result<Plan, ImportError> {
     let value: Value = serde_json::from_slice(bytes)?;
-    let Value::Object(satis) = value else { return Err(ImportError::Shape("it is not a JSON object")) };
+    let Value::Object(satis) = value else {
+        return Err(ImportError::Shape("it is not a JSON object"));
+    };
     let mut plan = Plan::default();
     for (key, value) in &satis {
         read_setting(key, value, &mut plan)?;
@@ -62,12 +64,13 @@ fn read_setting(key: &str, value: &Value, plan: &mut Plan) -> Result<(), ImportE
     match key {
         "repositories" => read_repositories(value, plan),
         // Every version of every repository is published: a superset of what these ask for.
-        "require-all" | "name" | "homepage" | "description" | "output-dir" | "output-html" | "providers"
-        | "minimum-stability" | "pretty-print" | "abandoned-packages" => Ok(()),
+        "require-all" | "name" | "homepage" | "description" | "output-dir" | "output-html"
+        | "providers" | "minimum-stability" | "pretty-print" | "abandoned-packages" => Ok(()),
         "require" => {
             plan.left_out.push((
                 "require".to_owned(),
-                "every version of every repository is published, so the selection is not applied".to_owned(),
+                "every version of every repository is published, so the selection is not applied"
+                    .to_owned(),
             ));
             Ok(())
         }
@@ -76,7 +79,10 @@ fn read_setting(key: &str, value: &Value, plan: &mut Plan) -> Result<(), ImportE
             Ok(())
         }
         other => {
-            plan.left_out.push((other.to_owned(), "this setting has no counterpart yet".to_owned()));
+            plan.left_out.push((
+                other.to_owned(),
+                "this setting has no counterpart yet".to_owned(),
+            ));
             Ok(())
         }
     }
@@ -86,13 +92,27 @@ fn read_repositories(value: &Value, plan: &mut Plan) -> Result<(), ImportError> 
     let entries: Vec<&Value> = match value {
         Value::Array(list) => list.iter().collect(),
         Value::Object(map) => map.values().collect(),
-        _ => return Err(ImportError::Shape("`repositories` is neither a list nor an object")),
+        _ => {
+            return Err(ImportError::Shape(
+                "`repositories` is neither a list nor an object",
+            ));
+        }
     };
     for entry in entries {
-        let Value::Object(repository) = entry else { continue };
-        let text = |key: &str| repository.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let Value::Object(repository) = entry else {
+            continue;
+        };
+        let text = |key: &str| {
+            repository
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         match (text("type").as_str(), text("url")) {
-            ("vcs" | "git" | "github" | "gitlab" | "bitbucket" | "git-bitbucket", url) if !url.is_empty() => {
+            ("vcs" | "git" | "github" | "gitlab" | "bitbucket" | "git-bitbucket", url)
+                if !url.is_empty() =>
+            {
                 plan.repositories.push(url);
                 note_options(repository, plan);
             }
@@ -106,9 +126,18 @@ fn read_repositories(value: &Value, plan: &mut Plan) -> Result<(), ImportError> 
 }
 
 fn note_options(repository: &Map<String, Value>, plan: &mut Plan) {
-    for key in repository.keys().filter(|key| !matches!(key.as_str(), "type" | "url" | "name")) {
-        let url = repository.get("url").and_then(Value::as_str).unwrap_or_default();
-        plan.left_out.push((format!("{key} of repository {url}"), "this option has no counterpart yet".to_owned()));
+    for key in repository
+        .keys()
+        .filter(|key| !matches!(key.as_str(), "type" | "url" | "name"))
+    {
+        let url = repository
+            .get("url")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        plan.left_out.push((
+            format!("{key} of repository {url}"),
+            "this option has no counterpart yet".to_owned(),
+        ));
     }
 }
 
@@ -116,11 +145,13 @@ fn read_archive(value: &Value, plan: &mut Plan) {
     for key in value.as_object().into_iter().flat_map(Map::keys) {
         match key.as_str() {
             // Dists are always made, as zip, at stable URLs of our own, with a checksum.
-            "directory" | "skip-dev" | "absolute-directory" | "prefix-url" | "checksum" | "rearchive" => {}
+            "directory" | "skip-dev" | "absolute-directory" | "prefix-url" | "checksum"
+            | "rearchive" => {}
             "format" if value.get("format").and_then(Value::as_str) == Some("zip") => {}
-            other => plan
-                .left_out
-                .push((format!("archive.{other}"), "dists are always made of every version, as zip".to_owned())),
+            other => plan.left_out.push((
+                format!("archive.{other}"),
+                "dists are always made of every version, as zip".to_owned(),
+            )),
         }
     }
 }
@@ -132,12 +163,17 @@ pub async fn run(
     organization_id: i64,
     plan: Plan,
 ) -> Result<Imported, ImportError> {
-    let mut imported = Imported { left_out: plan.left_out, ..Imported::default() };
+    let mut imported = Imported {
+        left_out: plan.left_out,
+        ..Imported::default()
+    };
     for url in plan.repositories {
         match package::add(registry, actor, organization_id, &url, None).await {
             Ok(added) => imported.added.push(added),
             Err(PackageError::Duplicate { .. }) => imported.known.push(url),
-            Err(PackageError::Url(error)) => imported.refused.push((shown(registry, &url), error.to_string())),
+            Err(PackageError::Url(error)) => imported
+                .refused
+                .push((shown(registry, &url), error.to_string())),
             Err(error) => return Err(error.into()),
         }
     }
@@ -146,7 +182,8 @@ pub async fn run(
 
 /// A refused URL may hold a password: only what parses is shown in full.
 fn shown(registry: &Registry, url: &str) -> String {
-    RepositoryUrl::parse(url, registry.protocols()).map_or_else(|_| redacted(url), |url| url.to_string())
+    RepositoryUrl::parse(url, registry.protocols())
+        .map_or_else(|_| redacted(url), |url| url.to_string())
 }
 
 fn redacted(url: &str) -> String {

@@ -78,7 +78,10 @@ pub async fn setup(
         existing
     } else {
         let secret: SecretString = registry.parts.random.hex::<32>().into();
-        let sealed = registry.parts.secrets.seal(&hook_secret_place(name), &secret);
+        let sealed = registry
+            .parts
+            .secrets
+            .seal(&hook_secret_place(name), &secret);
         let id = rows::insert(&mut transaction, name, name, &sealed, now).await?;
         let created = Organization {
             id,
@@ -87,13 +90,26 @@ pub async fn setup(
             hook_secret: sealed.into(),
             created_at: now,
         };
-        changes::append(&mut transaction, now, created.id, "organization", "update", name).await?;
-        audit::record(registry, &mut transaction, actor, audit::Entry {
-            organization_id: Some(created.id),
-            action: "organization.create",
-            subject: name,
-            detail: json!({}),
-        })
+        changes::append(
+            &mut transaction,
+            now,
+            created.id,
+            "organization",
+            "update",
+            name,
+        )
+        .await?;
+        audit::record(
+            registry,
+            &mut transaction,
+            actor,
+            audit::Entry {
+                organization_id: Some(created.id),
+                action: "organization.create",
+                subject: name,
+                detail: json!({}),
+            },
+        )
         .await?;
         created
     };
@@ -102,22 +118,37 @@ pub async fn setup(
         let team = teams::upsert(&mut transaction, organization.id, "Owners", now).await?;
         teams::add_member(&mut transaction, team, user, now).await?;
     }
-    let (api_key, api_secret) = api_key::insert(registry, &mut transaction, actor, organization.id, "setup").await?;
-    let composer_token = token::insert(registry, &mut transaction, actor, &token::NewToken {
-        organization_id: organization.id,
-        description: "setup".to_owned(),
-        access: TokenAccess::Update,
-        expires_at: None,
-    })
+    let (api_key, api_secret) =
+        api_key::insert(registry, &mut transaction, actor, organization.id, "setup").await?;
+    let composer_token = token::insert(
+        registry,
+        &mut transaction,
+        actor,
+        &token::NewToken {
+            organization_id: organization.id,
+            description: "setup".to_owned(),
+            access: TokenAccess::Update,
+            expires_at: None,
+        },
+    )
     .await?
     .secret;
     transaction.commit().await?;
     registry.catch_up().await?;
-    Ok(Setup { organization, api_key, api_secret, composer_token })
+    Ok(Setup {
+        organization,
+        api_key,
+        api_secret,
+        composer_token,
+    })
 }
 
 /// The organization of that slug if `actor` may read anything of it. Who may not learns nothing about which exist.
-pub async fn visible(registry: &Registry, actor: &Actor, slug: &str) -> Result<Arc<Organization>, VisibleError> {
+pub async fn visible(
+    registry: &Registry,
+    actor: &Actor,
+    slug: &str,
+) -> Result<Arc<Organization>, VisibleError> {
     match (actor, find(registry, slug).await?) {
         (_, Some(organization)) => {
             access::read(actor, organization.id)?;
@@ -151,22 +182,33 @@ impl From<VisibleError> for crate::document::DocumentError {
 }
 
 /// The organization of that slug, from memory where possible.
-pub(crate) async fn find(registry: &Registry, slug: &str) -> Result<Option<Arc<Organization>>, StorageError> {
+pub(crate) async fn find(
+    registry: &Registry,
+    slug: &str,
+) -> Result<Option<Arc<Organization>>, StorageError> {
     if let Some(remembered) = registry.memory.organizations.get(slug) {
         return Ok(Some(remembered));
     }
     let point = registry.memory.point();
     let row = rows::find_by_slug(&mut registry.database().read().await?, slug).await?;
-    let Some(organization) = row.map(Arc::new) else { return Ok(None) };
+    let Some(organization) = row.map(Arc::new) else {
+        return Ok(None);
+    };
     registry.memory.note_slug(&organization);
     registry.memory.remember(point, |memory| {
-        memory.organizations.insert(slug.into(), Arc::clone(&organization));
+        memory
+            .organizations
+            .insert(slug.into(), Arc::clone(&organization));
     });
     Ok(Some(organization))
 }
 
 /// The organization that the command line names.
-pub async fn named(registry: &Registry, actor: &Actor, slug: &str) -> Result<Arc<Organization>, OrganizationError> {
+pub async fn named(
+    registry: &Registry,
+    actor: &Actor,
+    slug: &str,
+) -> Result<Arc<Organization>, OrganizationError> {
     let organization = find(registry, slug).await?;
     let organization = organization.ok_or_else(|| OrganizationError::Unknown(slug.to_owned()))?;
     access::read(actor, organization.id)?;
@@ -174,14 +216,23 @@ pub async fn named(registry: &Registry, actor: &Actor, slug: &str) -> Result<Arc
 }
 
 /// All organizations, for the operator.
-pub async fn list(registry: &Registry, actor: &Actor) -> Result<Vec<Organization>, OrganizationError> {
+pub async fn list(
+    registry: &Registry,
+    actor: &Actor,
+) -> Result<Vec<Organization>, OrganizationError> {
     access::administer(actor, 0)?;
     Ok(rows::list(&mut registry.database().read().await?).await?)
 }
 
 /// The secret that signs change hooks of an organization.
-pub fn hook_secret(registry: &Registry, organization: &Organization) -> Result<SecretString, SecretsError> {
-    registry.parts.secrets.open(&hook_secret_place(&organization.slug), &organization.hook_secret)
+pub fn hook_secret(
+    registry: &Registry,
+    organization: &Organization,
+) -> Result<SecretString, SecretsError> {
+    registry.parts.secrets.open(
+        &hook_secret_place(&organization.slug),
+        &organization.hook_secret,
+    )
 }
 
 fn hook_secret_place(slug: &str) -> String {
@@ -189,8 +240,13 @@ fn hook_secret_place(slug: &str) -> String {
 }
 
 fn check_slug(name: &str) -> Result<(), OrganizationError> {
-    let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    let starts_well = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+    let plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let starts_well = name
+        .bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_lowercase());
     if plain && starts_well && name.len() <= SLUG && !name.contains("--") && !name.ends_with('-') {
         Ok(())
     } else {
@@ -200,7 +256,9 @@ fn check_slug(name: &str) -> Result<(), OrganizationError> {
 
 fn check_email(email: &str) -> Result<String, OrganizationError> {
     let lower = email.trim().to_lowercase();
-    let parts = lower.split_once('@').filter(|(user, host)| !user.is_empty() && host.contains('.'));
+    let parts = lower
+        .split_once('@')
+        .filter(|(user, host)| !user.is_empty() && host.contains('.'));
     let printable = lower.chars().all(|character| character.is_ascii_graphic());
     if parts.is_some() && printable && lower.len() <= 254 {
         Ok(lower)

@@ -1,9 +1,11 @@
 //! Packages: added by the URL of their repository, named by their composer.json.
 
-use kapelle_storage::db::packages::{self as rows, Package};
 use kapelle_storage::db::blobs::{self, Blob};
+use kapelle_storage::db::packages::{self as rows, Package};
 use kapelle_storage::db::versions::{self, Version};
-use kapelle_storage::db::{changes, credentials, dists, install_statistics, package_references, package_refs};
+use kapelle_storage::db::{
+    changes, credentials, dists, install_statistics, package_references, package_refs,
+};
 use kapelle_storage::{StorageError, Transaction};
 use kapelle_vcs::{InvalidUrl, RepositoryUrl};
 use serde_json::json;
@@ -29,7 +31,9 @@ pub enum PackageError {
     #[error(transparent)]
     Url(#[from] InvalidUrl),
     /// The repository is there already.
-    #[error("{url} is in this organization already, as {name}: synchronize it with `kapelle package sync {name}`")]
+    #[error(
+        "{url} is in this organization already, as {name}: synchronize it with `kapelle package sync {name}`"
+    )]
     Duplicate {
         /// The URL that was given.
         url: String,
@@ -37,7 +41,9 @@ pub enum PackageError {
         name: String,
     },
     /// There is no such credential here.
-    #[error("there is no credential {0} in this organization: `kapelle credential list` shows them")]
+    #[error(
+        "there is no credential {0} in this organization: `kapelle credential list` shows them"
+    )]
     UnknownCredential(i64),
     /// It was removed too long ago, or never.
     #[error("there is no removed package {0:?} that could be restored")]
@@ -83,7 +89,10 @@ pub async fn add(
     }
     let key = url.key();
     if let Some(existing) = live_of_repository(&mut transaction, organization_id, &key).await? {
-        return Err(PackageError::Duplicate { url: url.to_string(), name: display_name(&existing) });
+        return Err(PackageError::Duplicate {
+            url: url.to_string(),
+            name: display_name(&existing),
+        });
     }
     let new = rows::NewPackage {
         organization_id,
@@ -95,8 +104,24 @@ pub async fn add(
         created_at: registry.now(),
     };
     let id = rows::insert(&mut transaction, new).await?;
-    record(registry, &mut transaction, actor, organization_id, "package.add", &url.to_string()).await?;
-    let job = jobs::enqueue(registry, &mut transaction, &SyncPackage { organization_id, package_id: id }).await?;
+    record(
+        registry,
+        &mut transaction,
+        actor,
+        organization_id,
+        "package.add",
+        &url.to_string(),
+    )
+    .await?;
+    let job = jobs::enqueue(
+        registry,
+        &mut transaction,
+        &SyncPackage {
+            organization_id,
+            package_id: id,
+        },
+    )
+    .await?;
     let package = rows::find(&mut transaction, organization_id, id).await?;
     transaction.commit().await?;
     registry.wake_workers();
@@ -110,24 +135,37 @@ async fn live_of_repository(
     key: &str,
 ) -> Result<Option<Package>, StorageError> {
     let found = rows::find_by_repository_key(transaction, Some(organization_id), key).await?;
-    Ok(found.into_iter().find(|package| package.removed_at.is_none()))
+    Ok(found
+        .into_iter()
+        .find(|package| package.removed_at.is_none()))
 }
 
 /// A package's name, or its repository as long as it has none.
 pub fn display_name(package: &Package) -> String {
-    package.name.clone().unwrap_or_else(|| package.repository_url.clone())
+    package
+        .name
+        .clone()
+        .unwrap_or_else(|| package.repository_url.clone())
 }
 
-/// The organization's live packages, oldest first: up to `limit` after id `after`.
+/// The organization's packages, live or `removed`, oldest first: up to `limit` after id `after`.
 pub async fn list(
     registry: &Registry,
     actor: &Actor,
     organization_id: i64,
+    removed: bool,
     after: i64,
     limit: i64,
 ) -> Result<Vec<Package>, PackageError> {
     access::administer(actor, organization_id)?;
-    Ok(rows::list(&mut registry.database().read().await?, organization_id, false, after, limit).await?)
+    Ok(rows::list(
+        &mut registry.database().read().await?,
+        organization_id,
+        removed,
+        after,
+        limit,
+    )
+    .await?)
 }
 
 /// One live package by its name, its repository's URL, or its id.
@@ -139,18 +177,31 @@ pub async fn find(
 ) -> Result<Package, PackageError> {
     access::administer(actor, organization_id)?;
     let mut connection = registry.database().read().await?;
-    let found = match rows::find_by_name(&mut connection, organization_id, &named.to_lowercase()).await? {
-        Some(package) => Some(package),
-        None => match (named.parse::<i64>(), RepositoryUrl::parse(named, registry.protocols())) {
-            (Ok(id), _) => rows::find(&mut connection, organization_id, id).await?,
-            (_, Ok(url)) => {
-                let found = rows::find_by_repository_key(&mut connection, Some(organization_id), &url.key()).await?;
-                found.into_iter().find(|package| package.removed_at.is_none())
-            }
-            _ => None,
-        },
-    };
-    found.filter(|package| package.removed_at.is_none()).ok_or_else(|| PackageError::Unknown(named.to_owned()))
+    let found =
+        match rows::find_by_name(&mut connection, organization_id, &named.to_lowercase()).await? {
+            Some(package) => Some(package),
+            None => match (
+                named.parse::<i64>(),
+                RepositoryUrl::parse(named, registry.protocols()),
+            ) {
+                (Ok(id), _) => rows::find(&mut connection, organization_id, id).await?,
+                (_, Ok(url)) => {
+                    let found = rows::find_by_repository_key(
+                        &mut connection,
+                        Some(organization_id),
+                        &url.key(),
+                    )
+                    .await?;
+                    found
+                        .into_iter()
+                        .find(|package| package.removed_at.is_none())
+                }
+                _ => None,
+            },
+        };
+    found
+        .filter(|package| package.removed_at.is_none())
+        .ok_or_else(|| PackageError::Unknown(named.to_owned()))
 }
 
 /// A package with its versions and what is wrong with its refs.
@@ -164,16 +215,31 @@ pub async fn show(
     let mut connection = registry.database().read().await?;
     let versions = versions::list_live(&mut connection, package.id).await?;
     let refs = package_refs::list(&mut connection, package.id).await?;
-    let faults = refs.into_iter().filter_map(|known| Some((known.name, known.error?))).collect();
+    let faults = refs
+        .into_iter()
+        .filter_map(|known| Some((known.name, known.error?)))
+        .collect();
     let installs = install_statistics::total(&mut connection, package.id).await?;
-    Ok(Details { package, versions, faults, installs })
+    Ok(Details {
+        package,
+        versions,
+        faults,
+        installs,
+    })
 }
 
 /// Queues a synchronization; gives the job, which may have been queued already.
-pub async fn sync(registry: &Registry, actor: &Actor, package: &Package) -> Result<i64, PackageError> {
+pub async fn sync(
+    registry: &Registry,
+    actor: &Actor,
+    package: &Package,
+) -> Result<i64, PackageError> {
     access::synchronize(actor, package.organization_id)?;
     let mut transaction = registry.database().write().await?;
-    let job = SyncPackage { organization_id: package.organization_id, package_id: package.id };
+    let job = SyncPackage {
+        organization_id: package.organization_id,
+        package_id: package.id,
+    };
     let id = jobs::enqueue(registry, &mut transaction, &job).await?;
     transaction.commit().await?;
     registry.wake_workers();
@@ -181,14 +247,26 @@ pub async fn sync(registry: &Registry, actor: &Actor, package: &Package) -> Resu
 }
 
 /// Hides a package: it can be restored until the undo time has passed.
-pub async fn remove(registry: &Registry, actor: &Actor, package: &Package) -> Result<(), PackageError> {
+pub async fn remove(
+    registry: &Registry,
+    actor: &Actor,
+    package: &Package,
+) -> Result<(), PackageError> {
     access::administer(actor, package.organization_id)?;
     let now = registry.now();
     let mut transaction = registry.database().write().await?;
     rows::remove(&mut transaction, package.id, now).await?;
     document::withdraw(registry, &mut transaction, package).await?;
     let name = display_name(package);
-    record(registry, &mut transaction, actor, package.organization_id, "package.remove", &name).await?;
+    record(
+        registry,
+        &mut transaction,
+        actor,
+        package.organization_id,
+        "package.remove",
+        &name,
+    )
+    .await?;
     transaction.commit().await?;
     registry.catch_up().await?;
     Ok(())
@@ -207,20 +285,40 @@ pub async fn undo(
     let oldest = registry.now().saturating_sub(undo);
     let mut transaction = registry.database().write().await?;
     let candidates = rows::find_any_by_name(&mut transaction, organization_id, &name).await?;
-    if candidates.iter().any(|package| package.removed_at.is_none()) {
+    if candidates
+        .iter()
+        .any(|package| package.removed_at.is_none())
+    {
         return Err(PackageError::NameTaken(name));
     }
     let package = candidates
         .into_iter()
-        .filter(|package| package.removed_at.is_some_and(|removed_at| removed_at >= oldest))
+        .filter(|package| {
+            package
+                .removed_at
+                .is_some_and(|removed_at| removed_at >= oldest)
+        })
         .max_by_key(|package| package.removed_at)
         .ok_or_else(|| PackageError::NothingToUndo(name.clone()))?;
-    if let Some(other) = live_of_repository(&mut transaction, organization_id, &package.repository_key).await? {
+    if let Some(other) =
+        live_of_repository(&mut transaction, organization_id, &package.repository_key).await?
+    {
         return Err(PackageError::NameTaken(display_name(&other)));
     }
     rows::restore(&mut transaction, package.id).await?;
-    record(registry, &mut transaction, actor, organization_id, "package.undo", &name).await?;
-    let job = SyncPackage { organization_id, package_id: package.id };
+    record(
+        registry,
+        &mut transaction,
+        actor,
+        organization_id,
+        "package.undo",
+        &name,
+    )
+    .await?;
+    let job = SyncPackage {
+        organization_id,
+        package_id: package.id,
+    };
     jobs::enqueue(registry, &mut transaction, &job).await?;
     transaction.commit().await?;
     document::refresh_package(registry, package.id, None)
@@ -243,7 +341,10 @@ pub async fn purge(
     let mut connection = registry.database().read().await?;
     let candidates = rows::find_any_by_name(&mut connection, organization_id, &name).await?;
     drop(connection);
-    let removed: Vec<Package> = candidates.into_iter().filter(|package| package.removed_at.is_some()).collect();
+    let removed: Vec<Package> = candidates
+        .into_iter()
+        .filter(|package| package.removed_at.is_some())
+        .collect();
     if removed.is_empty() {
         return Err(PackageError::NothingToUndo(name));
     }
@@ -252,7 +353,15 @@ pub async fn purge(
         package_references::mark_all_purged(&mut transaction, package.id, now).await?;
         dists::delete_all(&mut transaction, package.id).await?;
         versions::purge(&mut transaction, package.id, i64::MAX).await?;
-        record(registry, &mut transaction, actor, organization_id, "package.purge", &name).await?;
+        record(
+            registry,
+            &mut transaction,
+            actor,
+            organization_id,
+            "package.purge",
+            &name,
+        )
+        .await?;
         let orphans = blobs::claim_deletable(&mut transaction, now, now, i64::MAX).await?;
         transaction.commit().await?;
         destroy(registry, &package, orphans).await?;
@@ -260,15 +369,32 @@ pub async fn purge(
     Ok(())
 }
 
-async fn destroy(registry: &Registry, package: &Package, orphans: Vec<Blob>) -> Result<(), PackageError> {
-    let failed = |error: String| PackageError::Document(format!("purging {}: {error}", display_name(package)));
+async fn destroy(
+    registry: &Registry,
+    package: &Package,
+    orphans: Vec<Blob>,
+) -> Result<(), PackageError> {
+    let failed = |error: String| {
+        PackageError::Document(format!("purging {}: {error}", display_name(package)))
+    };
     for blob in orphans {
-        registry.parts.blobs.delete(&blob.sha256).await.map_err(|error| failed(error.to_string()))?;
+        registry
+            .parts
+            .blobs
+            .delete(&blob.sha256)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
         let mut transaction = registry.database().write().await?;
         blobs::drop_row(&mut transaction, &blob.sha256).await?;
         transaction.commit().await?;
     }
-    registry.parts.git.mirror(package.id).reset().await.map_err(|error| failed(error.to_string()))
+    registry
+        .parts
+        .git
+        .mirror(package.id)
+        .reset()
+        .await
+        .map_err(|error| failed(error.to_string()))
 }
 
 async fn record(
@@ -279,7 +405,12 @@ async fn record(
     action: &str,
     subject: &str,
 ) -> Result<(), StorageError> {
-    let entry = audit::Entry { organization_id: Some(organization_id), action, subject, detail: json!({}) };
+    let entry = audit::Entry {
+        organization_id: Some(organization_id),
+        action,
+        subject,
+        detail: json!({}),
+    };
     audit::record(registry, transaction, actor, entry).await
 }
 
@@ -312,9 +443,14 @@ pub async fn changes_since(
 ) -> Result<ChangesFeed, PackageError> {
     access::read(actor, organization_id)?;
     let mut connection = registry.database().read().await?;
-    let until = changes::latest(&mut connection).await?.max(registry.now() * 10) + 1;
+    let until = changes::latest(&mut connection)
+        .await?
+        .max(registry.now() * 10)
+        + 1;
     let oldest = changes::oldest(&mut connection).await?;
-    let page = changes::since_for_organization(&mut connection, organization_id, since, Some(until), FEED).await?;
+    let page =
+        changes::since_for_organization(&mut connection, organization_id, since, Some(until), FEED)
+            .await?;
     if since < oldest.min(until) - 1 || i64::try_from(page.len()).unwrap_or(FEED) >= FEED {
         return Ok(ChangesFeed::Resync { until });
     }

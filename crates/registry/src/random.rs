@@ -11,7 +11,10 @@ pub struct Random(Arc<Mutex<StdRng>>);
 
 impl Random {
     /// Seeded by the operating system.
-    #[expect(clippy::disallowed_methods, reason = "the one home of the system's randomness")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one home of the system's randomness"
+    )]
     pub fn from_system() -> Self {
         Self(Arc::new(Mutex::new(StdRng::from_rng(&mut rand::rng()))))
     }
@@ -24,7 +27,10 @@ impl Random {
     /// `N` fresh bytes.
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(&mut bytes);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .fill_bytes(&mut bytes);
         bytes
     }
 

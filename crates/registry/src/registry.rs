@@ -95,6 +95,11 @@ impl Registry {
         self.parts.clock.now()
     }
 
+    /// The dists' bytes.
+    pub fn blobs(&self) -> &Blobs {
+        &self.parts.blobs
+    }
+
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StorageError> {
         self.database().ping().await

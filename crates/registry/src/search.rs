@@ -2,6 +2,7 @@
 
 use kapelle_composer::PackageName;
 use kapelle_storage::StorageError;
+use kapelle_storage::db::install_statistics;
 use kapelle_storage::db::packages::{self as rows, Package};
 use regex::{Regex, RegexBuilder};
 
@@ -43,6 +44,8 @@ pub struct Query {
 pub struct Results {
     /// The packages, by name.
     pub packages: Vec<Package>,
+    /// How often each of them was installed.
+    pub installs: Vec<i64>,
     /// How many there are on all pages.
     pub total: i64,
 }
@@ -55,15 +58,34 @@ pub async fn search(
     query: &Query,
 ) -> Result<Results, SearchError> {
     access::read(actor, organization_id)?;
-    let words: Vec<String> =
-        query.text.split_whitespace().take(WORDS).map(|word| word.to_lowercase().replace('\0', "")).collect();
+    let words: Vec<String> = query
+        .text
+        .split_whitespace()
+        .take(WORDS)
+        .map(|word| word.to_lowercase().replace('\0', ""))
+        .collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let limit = query.per_page.clamp(1, PAGE);
     let offset = (query.page.max(1) - 1).saturating_mul(limit);
     let mut connection = registry.database().read().await?;
-    let (packages, total) =
-        rows::search(&mut connection, organization_id, &words, query.package_type.as_deref(), limit, offset).await?;
-    Ok(Results { packages, total })
+    let (packages, total) = rows::search(
+        &mut connection,
+        organization_id,
+        &words,
+        query.package_type.as_deref(),
+        limit,
+        offset,
+    )
+    .await?;
+    let mut installs = Vec::with_capacity(packages.len());
+    for package in &packages {
+        installs.push(install_statistics::total(&mut connection, package.id).await?);
+    }
+    Ok(Results {
+        packages,
+        installs,
+        total,
+    })
 }
 
 /// The names of all packages; `filter` is a glob (`*` for anything) over the whole name, or over the part after the
@@ -111,8 +133,13 @@ pub async fn known(
     let mut connection = registry.database().read().await?;
     let mut known = Vec::new();
     for name in names {
-        let Ok(name) = PackageName::lookup(name) else { continue };
-        if rows::find_by_name(&mut connection, organization_id, name.as_str()).await?.is_some() {
+        let Ok(name) = PackageName::lookup(name) else {
+            continue;
+        };
+        if rows::find_by_name(&mut connection, organization_id, name.as_str())
+            .await?
+            .is_some()
+        {
             known.push(name.to_string());
         }
     }
@@ -122,5 +149,9 @@ pub async fn known(
 /// A glob as an anchored pattern that ignores case; an overlong one matches nothing special and is left out.
 fn glob(filter: &str) -> Option<Regex> {
     let pattern: Vec<String> = filter.split('*').map(regex::escape).collect();
-    RegexBuilder::new(&format!("^{}$", pattern.join(".*"))).case_insensitive(true).size_limit(64 * 1024).build().ok()
+    RegexBuilder::new(&format!("^{}$", pattern.join(".*")))
+        .case_insensitive(true)
+        .size_limit(64 * 1024)
+        .build()
+        .ok()
 }

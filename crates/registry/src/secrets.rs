@@ -61,17 +61,29 @@ impl Secrets {
     /// Uses a key given as 64 hexadecimal digits.
     pub fn from_hex(key: &SecretString, random: Random) -> Result<Self, SecretsError> {
         let key = parse_key(key.expose_secret()).ok_or(SecretsError::Key)?;
-        Ok(Self { cipher: XChaCha20Poly1305::new(&key.into()), random })
+        Ok(Self {
+            cipher: XChaCha20Poly1305::new(&key.into()),
+            random,
+        })
     }
 
     /// Reads the key file, or makes one (readable by its owner only) where there is none.
     pub fn from_file(path: &Path, random: Random) -> Result<Self, SecretsError> {
-        let io = |source| SecretsError::Io { path: path.display().to_string(), source };
-        let fresh = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let io = |source| SecretsError::Io {
+            path: path.display().to_string(),
+            source,
+        };
+        let fresh = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path);
         match fresh {
             Ok(mut file) => {
                 let text = random.hex::<KEY_LENGTH>();
-                file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+                file.write_all(text.as_bytes())
+                    .and_then(|()| file.sync_all())
+                    .map_err(io)?;
             }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(io(error)),
@@ -82,16 +94,22 @@ impl Secrets {
             .open(path)
             .and_then(|file| file.take(1024).read_to_string(&mut text))
             .map_err(io)?;
-        let key = parse_key(text.trim())
-            .ok_or_else(|| SecretsError::KeyFile { path: path.display().to_string() })?;
-        Ok(Self { cipher: XChaCha20Poly1305::new(&key.into()), random })
+        let key = parse_key(text.trim()).ok_or_else(|| SecretsError::KeyFile {
+            path: path.display().to_string(),
+        })?;
+        Ok(Self {
+            cipher: XChaCha20Poly1305::new(&key.into()),
+            random,
+        })
     }
 
     /// Encrypts `secret` for `place` (`table/column/row`), which must be given again to open it.
     pub fn seal(&self, place: &str, secret: &SecretString) -> Vec<u8> {
         let nonce = self.random.bytes::<NONCE_LENGTH>();
-        let payload =
-            Payload { msg: secret.expose_secret().as_bytes(), aad: place.as_bytes() };
+        let payload = Payload {
+            msg: secret.expose_secret().as_bytes(),
+            aad: place.as_bytes(),
+        };
         let sealed = self
             .cipher
             .encrypt(&XNonce::from(nonce), payload)
@@ -101,16 +119,27 @@ impl Secrets {
 
     /// Decrypts what [`seal`](Self::seal) made for the same place.
     pub fn open(&self, place: &str, sealed: &[u8]) -> Result<SecretString, SecretsError> {
-        let refused = || SecretsError::Sealed { place: place.to_owned() };
-        let (header, body) = sealed.split_at_checked(1 + NONCE_LENGTH).ok_or_else(refused)?;
-        let nonce: [u8; NONCE_LENGTH] =
-            header[1..].try_into().map_err(|_| refused())?;
+        let refused = || SecretsError::Sealed {
+            place: place.to_owned(),
+        };
+        let (header, body) = sealed
+            .split_at_checked(1 + NONCE_LENGTH)
+            .ok_or_else(refused)?;
+        let nonce: [u8; NONCE_LENGTH] = header[1..].try_into().map_err(|_| refused())?;
         if header[0] != FORMAT {
             return Err(refused());
         }
-        let payload = Payload { msg: body, aad: place.as_bytes() };
-        let plain = self.cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| refused())?;
-        String::from_utf8(plain).map(Into::into).map_err(|_| refused())
+        let payload = Payload {
+            msg: body,
+            aad: place.as_bytes(),
+        };
+        let plain = self
+            .cipher
+            .decrypt(&XNonce::from(nonce), payload)
+            .map_err(|_| refused())?;
+        String::from_utf8(plain)
+            .map(Into::into)
+            .map_err(|_| refused())
     }
 }
 
@@ -131,7 +160,13 @@ mod tests {
         assert!(!sealed.windows(7).any(|window| window == b"hunter2"));
 
         let again = Secrets::from_file(&path, Random::seeded(2)).unwrap();
-        assert_eq!(again.open("credentials/secret/a", &sealed).unwrap().expose_secret(), "hunter2");
+        assert_eq!(
+            again
+                .open("credentials/secret/a", &sealed)
+                .unwrap()
+                .expose_secret(),
+            "hunter2"
+        );
         assert!(again.open("credentials/secret/b", &sealed).is_err());
         assert!(again.open("credentials/secret/a", &sealed[..10]).is_err());
     }
@@ -141,7 +176,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret.key");
         std::fs::write(&path, "short").unwrap();
-        let error = Secrets::from_file(&path, Random::seeded(1)).unwrap_err().to_string();
+        let error = Secrets::from_file(&path, Random::seeded(1))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("secret.key"), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "short");
     }

@@ -45,7 +45,11 @@ pub fn record_installs(
 ) -> Result<(), Denied> {
     access::read(actor, organization_id)?;
     let day = registry.now().div_euclid(DAY);
-    let mut buffer = registry.buffers.installs.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut buffer = registry
+        .buffers
+        .installs
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     for install in installs {
         let key = (organization_id, install, day);
         if buffer.len() < ROOM || buffer.contains_key(&key) {
@@ -60,7 +64,11 @@ pub fn record_installs(
 /// Notes that a token was used now.
 pub(crate) fn record_use(registry: &Registry, token_id: i64) {
     let now = registry.now();
-    let mut buffer = registry.buffers.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut buffer = registry
+        .buffers
+        .tokens
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     buffer.insert(token_id, now);
 }
 
@@ -72,7 +80,11 @@ pub async fn flush(registry: &Registry) -> Result<(), StorageError> {
 
 async fn flush_tokens(registry: &Registry) -> Result<(), StorageError> {
     let used = std::mem::take(
-        &mut *registry.buffers.tokens.lock().unwrap_or_else(PoisonError::into_inner),
+        &mut *registry
+            .buffers
+            .tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner),
     );
     for batch in used.into_iter().collect::<Vec<_>>().chunks(BATCH) {
         let mut transaction = registry.database().write().await?;
@@ -84,7 +96,11 @@ async fn flush_tokens(registry: &Registry) -> Result<(), StorageError> {
 
 async fn flush_installs(registry: &Registry) -> Result<(), StorageError> {
     let installs = std::mem::take(
-        &mut *registry.buffers.installs.lock().unwrap_or_else(PoisonError::into_inner),
+        &mut *registry
+            .buffers
+            .installs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner),
     );
     for batch in installs.into_iter().collect::<Vec<_>>().chunks(BATCH) {
         let mut transaction = registry.database().write().await?;

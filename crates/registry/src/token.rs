@@ -63,7 +63,11 @@ pub struct Created {
 }
 
 /// Makes a token.
-pub async fn create(registry: &Registry, actor: &Actor, new: &NewToken) -> Result<Created, TokenError> {
+pub async fn create(
+    registry: &Registry,
+    actor: &Actor,
+    new: &NewToken,
+) -> Result<Created, TokenError> {
     access::administer(actor, new.organization_id)?;
     let mut transaction = registry.database().write().await?;
     let created = insert(registry, &mut transaction, actor, new).await?;
@@ -79,7 +83,9 @@ pub(crate) async fn insert(
     new: &NewToken,
 ) -> Result<Created, TokenError> {
     let now = registry.now();
-    if new.description.chars().count() > DESCRIPTION || new.description.chars().any(char::is_control) {
+    if new.description.chars().count() > DESCRIPTION
+        || new.description.chars().any(char::is_control)
+    {
         return Err(TokenError::Description);
     }
     if new.expires_at.is_some_and(|expires_at| expires_at <= now) {
@@ -96,36 +102,66 @@ pub(crate) async fn insert(
         expires_at: new.expires_at,
     };
     let id = rows::insert(transaction, row).await?;
-    audit::record(registry, transaction, actor, audit::Entry {
-        organization_id: Some(new.organization_id),
-        action: "token.create",
-        subject: &id.to_string(),
-        detail: json!({ "access": new.access.as_str(), "expires_at": new.expires_at }),
-    })
+    audit::record(
+        registry,
+        transaction,
+        actor,
+        audit::Entry {
+            organization_id: Some(new.organization_id),
+            action: "token.create",
+            subject: &id.to_string(),
+            detail: json!({ "access": new.access.as_str(), "expires_at": new.expires_at }),
+        },
+    )
     .await?;
-    Ok(Created { id, secret: secret.into() })
+    Ok(Created {
+        id,
+        secret: secret.into(),
+    })
 }
 
 /// The organization's tokens, oldest first.
-pub async fn list(registry: &Registry, actor: &Actor, organization_id: i64) -> Result<Vec<Token>, TokenError> {
+pub async fn list(
+    registry: &Registry,
+    actor: &Actor,
+    organization_id: i64,
+) -> Result<Vec<Token>, TokenError> {
     access::administer(actor, organization_id)?;
     Ok(rows::list(&mut registry.database().read().await?, organization_id).await?)
 }
 
 /// Revokes a token: it stops within a second in every process.
-pub async fn remove(registry: &Registry, actor: &Actor, organization_id: i64, id: i64) -> Result<(), TokenError> {
+pub async fn remove(
+    registry: &Registry,
+    actor: &Actor,
+    organization_id: i64,
+    id: i64,
+) -> Result<(), TokenError> {
     access::administer(actor, organization_id)?;
     let mut transaction = registry.database().write().await?;
     if !rows::delete(&mut transaction, organization_id, id).await? {
         return Err(TokenError::Unknown(id));
     }
-    changes::append(&mut transaction, registry.now(), organization_id, "token", "delete", &id.to_string()).await?;
-    audit::record(registry, &mut transaction, actor, audit::Entry {
-        organization_id: Some(organization_id),
-        action: "token.remove",
-        subject: &id.to_string(),
-        detail: json!({}),
-    })
+    changes::append(
+        &mut transaction,
+        registry.now(),
+        organization_id,
+        "token",
+        "delete",
+        &id.to_string(),
+    )
+    .await?;
+    audit::record(
+        registry,
+        &mut transaction,
+        actor,
+        audit::Entry {
+            organization_id: Some(organization_id),
+            action: "token.remove",
+            subject: &id.to_string(),
+            detail: json!({}),
+        },
+    )
     .await?;
     transaction.commit().await?;
     registry.catch_up().await?;
@@ -149,20 +185,29 @@ pub async fn authenticate(registry: &Registry, secret: &str) -> Result<Actor, St
     }
 }
 
-async fn load(registry: &Registry, hash: [u8; 32]) -> Result<Option<Arc<TokenActor>>, StorageError> {
+async fn load(
+    registry: &Registry,
+    hash: [u8; 32],
+) -> Result<Option<Arc<TokenActor>>, StorageError> {
     let point = registry.memory.point();
     let mut connection = registry.database().read().await?;
-    let Some(row) = rows::find_by_hash(&mut connection, &hash).await? else { return Ok(None) };
+    let Some(row) = rows::find_by_hash(&mut connection, &hash).await? else {
+        return Ok(None);
+    };
     let actor = Arc::new(TokenActor {
         id: row.id,
         organization_id: row.organization_id,
         access: row.access.parse().unwrap_or(TokenAccess::Read),
         expires_at: row.expires_at,
     });
-    if let Some(organization) = organizations::find_by_id(&mut connection, row.organization_id).await? {
+    if let Some(organization) =
+        organizations::find_by_id(&mut connection, row.organization_id).await?
+    {
         registry.memory.note_slug(&organization);
     }
-    registry.memory.remember(point, |memory| memory.tokens.insert(hash, Arc::clone(&actor)));
+    registry.memory.remember(point, |memory| {
+        memory.tokens.insert(hash, Arc::clone(&actor))
+    });
     Ok(Some(actor))
 }
 
@@ -200,6 +245,9 @@ mod tests {
         let token = with_checksum("packagist_ort_", &"0".repeat(60));
         assert_eq!(token.len(), "packagist_ort_".len() + 60 + 8);
         let (body, checksum) = token.split_at(token.len() - 8);
-        assert_eq!(format!("{:08x}", crc32fast::hash(body.as_bytes())), checksum);
+        assert_eq!(
+            format!("{:08x}", crc32fast::hash(body.as_bytes())),
+            checksum
+        );
     }
 }

@@ -19,7 +19,13 @@ pub(super) struct Compressed {
 
 /// Compresses deterministically: equal input gives equal output.
 pub(super) fn compress(body: &[u8]) -> std::io::Result<Compressed> {
-    let mut gzip = GzEncoder::new(Vec::with_capacity(body.len() / 6), Compression::new(GZIP_LEVEL));
+    let mut gzip = GzEncoder::new(
+        Vec::with_capacity(body.len() / 6),
+        Compression::new(GZIP_LEVEL),
+    );
     gzip.write_all(body)?;
-    Ok(Compressed { gzip: gzip.finish()?, zstd: zstd::bulk::compress(body, ZSTD_LEVEL)? })
+    Ok(Compressed {
+        gzip: gzip.finish()?,
+        zstd: zstd::bulk::compress(body, ZSTD_LEVEL)?,
+    })
 }

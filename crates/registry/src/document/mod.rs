@@ -8,8 +8,8 @@ mod compress;
 mod package;
 mod root;
 
-pub use package::{Material, PackageDocuments, refresh_package};
 pub(crate) use package::{ATTEMPTS, provided_names, stored_abandoned, withdraw};
+pub use package::{Material, PackageDocuments, refresh_package};
 
 use std::sync::Arc;
 
@@ -52,7 +52,10 @@ pub(crate) struct Remembered {
 impl Remembered {
     /// Bytes it occupies, roughly.
     pub(crate) fn size(&self) -> usize {
-        128 + self.document.as_ref().map_or(0, |document| document.gzip.len() + document.zstd.len())
+        128 + self
+            .document
+            .as_ref()
+            .map_or(0, |document| document.gzip.len() + document.zstd.len())
     }
 }
 
@@ -80,7 +83,11 @@ impl From<JobError> for DocumentError {
 }
 
 /// The finished answer for `place` (`acme/packages.json`, `acme/p2/acme/lib~dev.json`: organization, then path).
-pub async fn find(registry: &Registry, actor: &Actor, place: &str) -> Result<Arc<Document>, DocumentError> {
+pub async fn find(
+    registry: &Registry,
+    actor: &Actor,
+    place: &str,
+) -> Result<Arc<Document>, DocumentError> {
     if let Some(remembered) = registry.memory.documents.get(place) {
         access::read(actor, remembered.organization_id)?;
         return remembered.document.ok_or(DocumentError::Unknown);
@@ -89,8 +96,13 @@ pub async fn find(registry: &Registry, actor: &Actor, place: &str) -> Result<Arc
     let organization = organization::visible(registry, actor, slug).await?;
     let point = registry.memory.point();
     let document = load(registry, &organization, path).await?;
-    let remembered = Remembered { organization_id: organization.id, document: document.clone() };
-    registry.memory.remember(point, |memory| memory.documents.insert(place.into(), remembered));
+    let remembered = Remembered {
+        organization_id: organization.id,
+        document: document.clone(),
+    };
+    registry.memory.remember(point, |memory| {
+        memory.documents.insert(place.into(), remembered)
+    });
     document.ok_or(DocumentError::Unknown)
 }
 
@@ -99,7 +111,12 @@ async fn load(
     organization: &Organization,
     path: &str,
 ) -> Result<Option<Arc<Document>>, DocumentError> {
-    let row = rows::find(&mut registry.database().read().await?, organization.id, path).await?;
+    let row = rows::find(
+        &mut registry.database().read().await?,
+        organization.id,
+        path,
+    )
+    .await?;
     if let Some(document) = row.and_then(|row| usable(registry, row)) {
         return Ok(Some(Arc::new(document)));
     }
@@ -107,14 +124,22 @@ async fn load(
         root::render(registry, organization).await?;
     } else if let Some(name) = package_of(path) {
         let mut connection = registry.database().read().await?;
-        let package = packages::find_by_name(&mut connection, organization.id, name.as_str()).await?;
+        let package =
+            packages::find_by_name(&mut connection, organization.id, name.as_str()).await?;
         drop(connection);
-        let Some(package) = package else { return Ok(None) };
+        let Some(package) = package else {
+            return Ok(None);
+        };
         refresh_package(registry, package.id, None).await?;
     } else {
         return Ok(None);
     }
-    let row = rows::find(&mut registry.database().read().await?, organization.id, path).await?;
+    let row = rows::find(
+        &mut registry.database().read().await?,
+        organization.id,
+        path,
+    )
+    .await?;
     Ok(row.and_then(|row| usable(registry, row)).map(Arc::new))
 }
 
@@ -155,7 +180,10 @@ mod tests {
 
     #[test]
     fn only_package_paths_name_a_package() {
-        assert_eq!(package_of("p2/acme/lib~dev.json").unwrap().as_str(), "acme/lib");
+        assert_eq!(
+            package_of("p2/acme/lib~dev.json").unwrap().as_str(),
+            "acme/lib"
+        );
         assert!(package_of("p2/acme.json").is_none());
         assert!(package_of("p2/../etc/passwd.json").is_none());
     }

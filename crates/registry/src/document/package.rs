@@ -47,18 +47,36 @@ impl PackageDocuments {
         let organization =
             organizations::find_by_id(&mut connection, material.package.organization_id).await?;
         drop(connection);
-        let slug = organization.map(|organization| organization.slug).unwrap_or_default();
+        let slug = organization
+            .map(|organization| organization.slug)
+            .unwrap_or_default();
         let base_url = registry.public_url().to_string();
         let repository = registry.repository_url(&slug);
-        let rendered = tokio::task::spawn_blocking(move || render(&material, &repository, base_url));
-        rendered.await.map_err(|error| JobError::Retry(error.to_string()))?.map_err(JobError::Fail)
+        let rendered =
+            tokio::task::spawn_blocking(move || render(&material, &repository, base_url));
+        rendered
+            .await
+            .map_err(|error| JobError::Retry(error.to_string()))?
+            .map_err(JobError::Fail)
     }
 
     /// Writes what differs from what is stored, advances the change sequence for it, and has the root made anew
     /// when the package appears or disappears.
-    pub async fn write(&self, registry: &Registry, transaction: &mut Transaction) -> Result<(), StorageError> {
-        let tagged = self.put(registry, transaction, &self.name, &self.tagged).await?;
-        self.put(registry, transaction, &format!("{}~dev", self.name), &self.branches).await?;
+    pub async fn write(
+        &self,
+        registry: &Registry,
+        transaction: &mut Transaction,
+    ) -> Result<(), StorageError> {
+        let tagged = self
+            .put(registry, transaction, &self.name, &self.tagged)
+            .await?;
+        self.put(
+            registry,
+            transaction,
+            &format!("{}~dev", self.name),
+            &self.branches,
+        )
+        .await?;
         if tagged == Put::Appeared || tagged == Put::Disappeared {
             root::invalidate(registry, transaction, self.organization_id).await?;
         }
@@ -83,7 +101,9 @@ impl PackageDocuments {
                 documents::clear(transaction, self.organization_id, &path, seconds).await?;
                 Put::Disappeared
             }
-            Some(stored) if stored.gzip.as_ref() == Some(&body.gzip) && stored.base_url == self.base_url => {
+            Some(stored)
+                if stored.gzip.as_ref() == Some(&body.gzip) && stored.base_url == self.base_url =>
+            {
                 return Ok(Put::Same);
             }
             stored => {
@@ -97,11 +117,27 @@ impl PackageDocuments {
                     seconds,
                 )
                 .await?;
-                if stored.is_some() { Put::Changed } else { Put::Appeared }
+                if stored.is_some() {
+                    Put::Changed
+                } else {
+                    Put::Appeared
+                }
             }
         };
-        let action = if outcome == Put::Disappeared { "delete" } else { "update" };
-        changes::append(transaction, now, self.organization_id, "package", action, name).await?;
+        let action = if outcome == Put::Disappeared {
+            "delete"
+        } else {
+            "update"
+        };
+        changes::append(
+            transaction,
+            now,
+            self.organization_id,
+            "package",
+            action,
+            name,
+        )
+        .await?;
         Ok(outcome)
     }
 }
@@ -123,7 +159,9 @@ pub async fn refresh_package(
 ) -> Result<(), JobError> {
     for _ in 0..ATTEMPTS {
         let mut connection = registry.database().read().await?;
-        let Some(package) = packages::find_by_id(&mut connection, package_id).await? else { return Ok(()) };
+        let Some(package) = packages::find_by_id(&mut connection, package_id).await? else {
+            return Ok(());
+        };
         if package.removed_at.is_some() || package.name.is_none() {
             return Ok(());
         }
@@ -131,7 +169,15 @@ pub async fn refresh_package(
         let versions = versions::list_live(&mut connection, package_id).await?;
         let shasums = dists::shasums(&mut connection, package_id).await?;
         drop(connection);
-        let documents = PackageDocuments::render(registry, Material { package, versions, shasums }).await?;
+        let documents = PackageDocuments::render(
+            registry,
+            Material {
+                package,
+                versions,
+                shasums,
+            },
+        )
+        .await?;
 
         let mut transaction = registry.database().write().await?;
         if !packages::advance_revision(&mut transaction, package_id, revision).await? {
@@ -145,7 +191,9 @@ pub async fn refresh_package(
         registry.catch_up().await?;
         return Ok(());
     }
-    Err(JobError::Retry("the package kept changing while its documents were made".to_owned()))
+    Err(JobError::Retry(
+        "the package kept changing while its documents were made".to_owned(),
+    ))
 }
 
 /// Takes a removed package's documents away.
@@ -155,17 +203,37 @@ pub(crate) async fn withdraw(
     package: &Package,
 ) -> Result<(), StorageError> {
     packages::advance_revision(transaction, package.id, package.revision).await?;
-    let Some(name) = &package.name else { return Ok(()) };
+    let Some(name) = &package.name else {
+        return Ok(());
+    };
     let now = registry.now();
     for name in [name.clone(), format!("{name}~dev")] {
         let path = format!("p2/{name}.json");
-        documents::clear(transaction, package.organization_id, &path, now.div_euclid(1_000)).await?;
-        changes::append(transaction, now, package.organization_id, "package", "delete", &name).await?;
+        documents::clear(
+            transaction,
+            package.organization_id,
+            &path,
+            now.div_euclid(1_000),
+        )
+        .await?;
+        changes::append(
+            transaction,
+            now,
+            package.organization_id,
+            "package",
+            "delete",
+            &name,
+        )
+        .await?;
     }
     root::invalidate(registry, transaction, package.organization_id).await
 }
 
-fn render(material: &Material, repository: &str, base_url: String) -> Result<PackageDocuments, String> {
+fn render(
+    material: &Material,
+    repository: &str,
+    base_url: String,
+) -> Result<PackageDocuments, String> {
     let package = &material.package;
     let name = package.name.clone().unwrap_or_default();
     let parsed = PackageName::parse(&name).map_err(|error| error.to_string())?;
@@ -173,7 +241,11 @@ fn render(material: &Material, repository: &str, base_url: String) -> Result<Pac
     let mut branches = Vec::new();
     for version in &material.versions {
         let object = object(material, &parsed, version, repository)?;
-        if version.stability == Stability::Dev.as_str() { branches.push(object) } else { tagged.push(object) }
+        if version.stability == Stability::Dev.as_str() {
+            branches.push(object)
+        } else {
+            tagged.push(object)
+        }
     }
     let [tagged, branches] = [tagged, branches].map(|mut objects| {
         metadata::sort_newest_first(&mut objects);
@@ -195,18 +267,32 @@ fn object(
     version: &Version,
     repository: &str,
 ) -> Result<Map<String, Value>, String> {
-    let manifest = Manifest::parse(version.manifest.as_bytes()).map_err(|error| error.to_string())?;
+    let manifest =
+        Manifest::parse(version.manifest.as_bytes()).map_err(|error| error.to_string())?;
     let reference = &version.reference;
     let url = format!("{repository}/dists/{name}/{reference}.zip");
-    let shasum = material.shasums.get(reference).map(String::as_str).unwrap_or_default();
+    let shasum = material
+        .shasums
+        .get(reference)
+        .map(String::as_str)
+        .unwrap_or_default();
     let abandoned = material.package.abandoned.as_deref().map(read_abandoned);
     let object = VersionObject {
         manifest: &manifest,
         name,
         version: &version.version,
         normalized: &version.version_normalized,
-        source: Some(Source { kind: "git", url: &material.package.repository_url, reference }),
-        dist: Some(Dist { kind: "zip", url: &url, reference, shasum }),
+        source: Some(Source {
+            kind: "git",
+            url: &material.package.repository_url,
+            reference,
+        }),
+        dist: Some(Dist {
+            kind: "zip",
+            url: &url,
+            reference,
+            shasum,
+        }),
         time: Some(version.released_at),
         default_branch: version.default_branch,
         abandoned: abandoned.as_ref(),

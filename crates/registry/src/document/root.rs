@@ -15,7 +15,10 @@ const COMPOSER_1: &str =
     "Composer 1 cannot read this repository: update to Composer 2 (composer self-update --2).";
 
 /// Renders an organization's root and stores it.
-pub(super) async fn render(registry: &Registry, organization: &Organization) -> Result<(), DocumentError> {
+pub(super) async fn render(
+    registry: &Registry,
+    organization: &Organization,
+) -> Result<(), DocumentError> {
     let base_url = registry.public_url();
     let limit = registry.limits().available_packages;
     let mut connection = registry.database().read().await?;
@@ -23,13 +26,23 @@ pub(super) async fn render(registry: &Registry, organization: &Organization) -> 
     drop(connection);
     let names = (names.len() <= limit).then_some(names);
     let root = root(&registry.repository_url(&organization.slug), names);
-    let body = serde_json::to_vec(&root).map_err(|error| DocumentError::Failed(error.to_string()))?;
+    let body =
+        serde_json::to_vec(&root).map_err(|error| DocumentError::Failed(error.to_string()))?;
     let compressed = compress(&body).map_err(|error| DocumentError::Failed(error.to_string()))?;
 
     let mut transaction = registry.database().write().await?;
     let Compressed { gzip, zstd } = &compressed;
     let seconds = registry.now().div_euclid(1_000);
-    documents::put(&mut transaction, organization.id, ROOT, base_url.as_str(), gzip, zstd, seconds).await?;
+    documents::put(
+        &mut transaction,
+        organization.id,
+        ROOT,
+        base_url.as_str(),
+        gzip,
+        zstd,
+        seconds,
+    )
+    .await?;
     transaction.commit().await?;
     Ok(())
 }
@@ -37,17 +50,38 @@ pub(super) async fn render(registry: &Registry, organization: &Organization) -> 
 fn root(repository: &str, names: Option<Vec<String>>) -> Value {
     let mut root = Map::new();
     root.insert("packages".into(), json!([]));
-    root.insert("metadata-url".into(), json!(format!("{repository}/p2/%package%.json")));
+    root.insert(
+        "metadata-url".into(),
+        json!(format!("{repository}/p2/%package%.json")),
+    );
     if let Some(names) = names.filter(|names| !names.is_empty()) {
         root.insert("available-packages".into(), json!(names));
     }
-    root.insert("metadata-changes-url".into(), json!(format!("{repository}/metadata/changes.json")));
-    root.insert("notify-batch".into(), json!(format!("{repository}/downloads")));
-    root.insert("search".into(), json!(format!("{repository}/search.json?q=%query%&type=%type%")));
-    root.insert("list".into(), json!(format!("{repository}/packages/list.json")));
-    root.insert("providers-api".into(), json!(format!("{repository}/providers/%package%.json")));
+    root.insert(
+        "metadata-changes-url".into(),
+        json!(format!("{repository}/metadata/changes.json")),
+    );
+    root.insert(
+        "notify-batch".into(),
+        json!(format!("{repository}/downloads")),
+    );
+    root.insert(
+        "search".into(),
+        json!(format!("{repository}/search.json?q=%query%&type=%type%")),
+    );
+    root.insert(
+        "list".into(),
+        json!(format!("{repository}/packages/list.json")),
+    );
+    root.insert(
+        "providers-api".into(),
+        json!(format!("{repository}/providers/%package%.json")),
+    );
     let advisories = format!("{repository}/security-advisories");
-    root.insert("security-advisories".into(), json!({ "metadata": false, "api-url": advisories }));
+    root.insert(
+        "security-advisories".into(),
+        json!({ "metadata": false, "api-url": advisories }),
+    );
     root.insert("warning".into(), json!(COMPOSER_1));
     root.insert("warning-versions".into(), json!("<1.999"));
     Value::Object(root)

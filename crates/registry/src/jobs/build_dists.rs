@@ -7,7 +7,7 @@ use crate::{dist, sync};
 use kapelle_storage::db::{package_references, packages};
 
 /// Dists that are built before their checksums are published together.
-const BATCH: i64 = 100;
+const BATCH: usize = 100;
 
 /// Builds what is missing for one package.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,34 +35,39 @@ impl Job for BuildDists {
 
     async fn run(&self, context: &JobContext) -> Result<String, JobError> {
         let registry = &context.registry;
-        let (mut built, mut failed, mut after) = (0_usize, 0_usize, String::new());
-        loop {
-            let mut connection = registry.database().read().await?;
-            let package = packages::find_by_id(&mut connection, self.package_id).await?;
-            let Some(package) = package.filter(|package| package.removed_at.is_none()) else {
-                return Ok("the package was removed".to_owned());
-            };
-            let missing =
-                package_references::list_without_dist(&mut connection, package.id, &after, BATCH).await?;
-            drop(connection);
-            let Some(last) = missing.last() else { break };
-            after.clone_from(last);
-            for reference in &missing {
+        let mut connection = registry.database().read().await?;
+        let package = packages::find_by_id(&mut connection, self.package_id).await?;
+        let Some(package) = package.filter(|package| package.removed_at.is_none()) else {
+            return Ok("the package was removed".to_owned());
+        };
+        let missing =
+            package_references::list_without_dist(&mut connection, package.id, i64::MAX).await?;
+        drop(connection);
+
+        let (mut built, mut failed) = (0_usize, 0_usize);
+        for batch in missing.chunks(BATCH) {
+            for reference in batch {
                 context.check()?;
                 match dist::build(registry, &package, reference).await {
                     Ok(_) => built += 1,
                     Err(error) => {
                         failed += 1;
-                        context.log(&[format!("no dist of {reference}: {error}")]).await?;
+                        context
+                            .log(&[format!("no dist of {reference}: {error}")])
+                            .await?;
                     }
                 }
-                context.progress(built + failed, built + failed, "building dists").await?;
             }
+            context
+                .progress(built + failed, missing.len(), "building dists")
+                .await?;
             sync::republish(context, package.id).await?;
         }
         match failed {
             0 => Ok(format!("built {built} dists")),
-            _ => Err(JobError::Fail(format!("built {built} dists, {failed} failed: see the job's log"))),
+            _ => Err(JobError::Fail(format!(
+                "built {built} dists, {failed} failed: see the job's log"
+            ))),
         }
     }
 }

@@ -28,7 +28,11 @@ pub struct JobContext {
 impl JobContext {
     /// Fails when somebody asked for the job to stop or its lease was lost.
     pub fn check(&self) -> Result<(), JobError> {
-        if self.stop.load(Ordering::SeqCst) { Err(JobError::Cancelled) } else { Ok(()) }
+        if self.stop.load(Ordering::SeqCst) {
+            Err(JobError::Cancelled)
+        } else {
+            Ok(())
+        }
     }
 
     /// Makes a transaction of this job fail if another worker has taken the job over. Call it last before commit.
@@ -41,10 +45,23 @@ impl JobContext {
     }
 
     /// Says how far the job is, for progress bars.
-    pub async fn progress(&self, done: usize, total: usize, message: &str) -> Result<(), StorageError> {
+    pub async fn progress(
+        &self,
+        done: usize,
+        total: usize,
+        message: &str,
+    ) -> Result<(), StorageError> {
         let [done, total] = [done, total].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
         let mut transaction = self.registry.database().write().await?;
-        rows::progress(&mut transaction, self.id, self.attempt, done, total, &clip(message)).await?;
+        rows::progress(
+            &mut transaction,
+            self.id,
+            self.attempt,
+            done,
+            total,
+            &clip(message),
+        )
+        .await?;
         transaction.commit().await
     }
 
@@ -53,7 +70,11 @@ impl JobContext {
         let now = self.registry.now();
         let lines: Vec<LogLine> = lines
             .iter()
-            .map(|line| LogLine { job_id: self.id, logged_at: now, line: clip(line) })
+            .map(|line| LogLine {
+                job_id: self.id,
+                logged_at: now,
+                line: clip(line),
+            })
             .collect();
         for LogLine { line, .. } in &lines {
             tracing::info!(job = self.id, "{line}");
@@ -67,7 +88,13 @@ impl JobContext {
 /// Upstream text made fit for terminals, logs and PostgreSQL: no control characters, bounded.
 pub(crate) fn clip(text: &str) -> String {
     text.chars()
-        .map(|character| if character.is_control() { ' ' } else { character })
+        .map(|character| {
+            if character.is_control() {
+                ' '
+            } else {
+                character
+            }
+        })
         .take(LINE)
         .collect()
 }

@@ -17,6 +17,7 @@ pub use tidy::Tidy;
 pub use worker::{End, Ran, Worker};
 
 use kapelle_storage::db::job_log::{self, LogLine};
+pub use kapelle_storage::db::jobs::Filter;
 use kapelle_storage::db::jobs::{self as rows, Cancelled, Job as Row, NewJob};
 use kapelle_storage::{StorageError, Transaction};
 use serde::Serialize;
@@ -100,7 +101,8 @@ pub async fn enqueue_at<J: Job>(
     job: &J,
     run_at: Millis,
 ) -> Result<i64, StorageError> {
-    let payload = serde_json::to_string(job).map_err(|error| StorageError::encode("jobs", &error))?;
+    let payload =
+        serde_json::to_string(job).expect("payloads are plain structs, which JSON can always hold");
     let exclusive_key = job.exclusive_key();
     let new = NewJob {
         kind: J::KIND,
@@ -145,6 +147,17 @@ pub async fn show(registry: &Registry, actor: &Actor, id: i64) -> Result<Row, Sh
     let row = row.ok_or(ShowError::Unknown(id))?;
     access::read(actor, row.organization_id.unwrap_or(0))?;
     Ok(row)
+}
+
+/// Jobs of an organization, newest first.
+pub async fn list(
+    registry: &Registry,
+    actor: &Actor,
+    filter: Filter<'_>,
+    limit: i64,
+) -> Result<Vec<Row>, ShowError> {
+    access::administer(actor, filter.organization_id.unwrap_or(0))?;
+    Ok(rows::list(&mut registry.database().read().await?, filter, limit).await?)
 }
 
 /// What a job wrote to its log, oldest first.

@@ -12,8 +12,10 @@ use crate::registry::Registry;
 use crate::statistics;
 
 /// What is due, and how often.
-const SCHEDULES: [(Due, &str, Millis); 2] =
-    [(Due::Tidy, "tidy", DAY), (Due::Synchronize, "synchronize", 5 * MINUTE)];
+const SCHEDULES: [(Due, &str, Millis); 2] = [
+    (Due::Tidy, "tidy", DAY),
+    (Due::Synchronize, "synchronize", 5 * MINUTE),
+];
 /// A package whose hook never calls is looked at this often.
 const POLL_PACKAGES: Millis = HOUR;
 /// Packages queued per transaction.
@@ -80,10 +82,15 @@ impl Registry {
         loop {
             let mut transaction = self.database().write().await?;
             let due = packages::list_unsynced_since(&mut transaction, before, after, BATCH).await?;
-            let Some(last) = due.last() else { return Ok(()) };
+            let Some(last) = due.last() else {
+                return Ok(());
+            };
             after = last.id;
             for package in &due {
-                let job = SyncPackage { organization_id: package.organization_id, package_id: package.id };
+                let job = SyncPackage {
+                    organization_id: package.organization_id,
+                    package_id: package.id,
+                };
                 enqueue(self, &mut transaction, &job).await?;
             }
             transaction.commit().await?;

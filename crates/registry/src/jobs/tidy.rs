@@ -32,7 +32,8 @@ impl Job for Tidy {
         let mut transaction = registry.database().write().await?;
         changes::prune(&mut transaction, (now - KEEP_CHANGES) * 10, BATCH).await?;
         jobs::prune(&mut transaction, now - KEEP_JOBS, BATCH).await?;
-        let orphans = blobs::claim_deletable(&mut transaction, now - KEEP_BLOBS, now, BATCH).await?;
+        let orphans =
+            blobs::claim_deletable(&mut transaction, now - KEEP_BLOBS, now, BATCH).await?;
         transaction.commit().await?;
 
         for blob in &orphans {

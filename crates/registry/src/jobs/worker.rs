@@ -104,6 +104,7 @@ impl Worker {
     pub async fn run_this(&self, id: i64) -> Result<Option<Ran>, StorageError> {
         let now = self.registry.now();
         let mut transaction = self.registry.database().write().await?;
+        rows::reclaim_expired(&mut transaction, now).await?;
         let row = rows::claim_one(&mut transaction, id, &self.node, now, now + LEASE).await?;
         transaction.commit().await?;
         match row {
@@ -123,6 +124,16 @@ impl Worker {
             Some(row) => self.run_claimed(row).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Gives everything that this worker runs back to the queue; what it still does can no longer be committed.
+    pub async fn release(&self) -> Result<u64, StorageError> {
+        let now = self.registry.now();
+        let mut transaction = self.registry.database().write().await?;
+        let released = rows::release(&mut transaction, &self.node, now).await?;
+        rows::reclaim_expired(&mut transaction, now).await?;
+        transaction.commit().await?;
+        Ok(released)
     }
 
     async fn run_claimed(&self, row: Row) -> Result<Ran, StorageError> {
@@ -151,7 +162,9 @@ impl Worker {
                 Ok(Lease::Held) => {}
                 Ok(Lease::CancelRequested) => stop.store(true, Ordering::SeqCst),
                 Ok(Lease::Lost) => return JobError::Superseded,
-                Err(error) => tracing::warn!(job = row.id, %error, "the job's lease could not be extended"),
+                Err(error) => {
+                    tracing::warn!(job = row.id, %error, "the job's lease could not be extended")
+                }
             }
         }
     }
@@ -159,16 +172,23 @@ impl Worker {
     async fn beat(&self, row: &Row) -> Result<Lease, StorageError> {
         let until = self.registry.now() + LEASE;
         let mut transaction = self.registry.database().write().await?;
-        let beat = rows::heartbeat(&mut transaction, row.id, row.attempt, &self.node, until).await?;
+        let beat =
+            rows::heartbeat(&mut transaction, row.id, row.attempt, &self.node, until).await?;
         transaction.commit().await?;
         Ok(beat)
     }
 
-    async fn record(&self, row: &Row, outcome: Result<String, JobError>) -> Result<Ran, StorageError> {
+    async fn record(
+        &self,
+        row: &Row,
+        outcome: Result<String, JobError>,
+    ) -> Result<Ran, StorageError> {
         let now = self.registry.now();
         let (end, message) = match outcome {
             Ok(message) => (End::Success, message),
-            Err(JobError::Retry(message)) if row.attempt < row.max_attempts => (End::Again, message),
+            Err(JobError::Retry(message)) if row.attempt < row.max_attempts => {
+                (End::Again, message)
+            }
             Err(JobError::Retry(message) | JobError::Fail(message)) => (End::Error, message),
             Err(JobError::Cancelled) => (End::Cancelled, JobError::Cancelled.to_string()),
             Err(JobError::Superseded) => (End::Superseded, JobError::Superseded.to_string()),
@@ -176,16 +196,32 @@ impl Worker {
         let message = clip(&message);
         let mut transaction = self.registry.database().write().await?;
         let ours = match outcome_of(end) {
-            Some(outcome) => rows::finish(&mut transaction, row.id, row.attempt, outcome, &message, now).await?,
+            Some(outcome) => {
+                rows::finish(
+                    &mut transaction,
+                    row.id,
+                    row.attempt,
+                    outcome,
+                    &message,
+                    now,
+                )
+                .await?
+            }
             None if end == End::Again => {
                 let run_at = now + back_off(row.attempt);
-                rows::retry_later(&mut transaction, row.id, row.attempt, run_at, &message, now).await?
+                rows::retry_later(&mut transaction, row.id, row.attempt, run_at, &message, now)
+                    .await?
             }
             None => false,
         };
         transaction.commit().await?;
         let end = if ours { end } else { End::Superseded };
-        Ok(Ran { id: row.id, kind: row.kind.clone(), end, message })
+        Ok(Ran {
+            id: row.id,
+            kind: row.kind.clone(),
+            end,
+            message,
+        })
     }
 }
 
@@ -203,12 +239,15 @@ async fn dispatch(row: &Row, context: &JobContext) -> Result<String, JobError> {
         SyncPackage::KIND => run::<SyncPackage>(row, context).await,
         BuildDists::KIND => run::<BuildDists>(row, context).await,
         Tidy::KIND => run::<Tidy>(row, context).await,
-        other => Err(JobError::Fail(format!("this version does not know jobs of kind {other:?}"))),
+        other => Err(JobError::Fail(format!(
+            "this version does not know jobs of kind {other:?}"
+        ))),
     }
 }
 
 async fn run<J: Job>(row: &Row, context: &JobContext) -> Result<String, JobError> {
-    let job: J = serde_json::from_str(&row.payload)
-        .map_err(|error| JobError::Fail(format!("the payload of job {} is damaged: {error}", row.id)))?;
+    let job: J = serde_json::from_str(&row.payload).map_err(|error| {
+        JobError::Fail(format!("the payload of job {} is damaged: {error}", row.id))
+    })?;
     job.run(context).await
 }

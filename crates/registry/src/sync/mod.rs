@@ -38,7 +38,9 @@ async fn synchronize(context: &JobContext, package: &Package) -> Result<String, 
         publish::record_success(context, package).await?;
         return Ok("nothing changed".to_owned());
     }
-    context.progress(0, observation.changed.len(), "reading composer.json").await?;
+    context
+        .progress(0, observation.changed.len(), "reading composer.json")
+        .await?;
     let name = observation.name(package)?;
     let plan = plan::plan(context, package, &name, &observation).await?;
     protect_old_references(context, package, &plan).await?;
@@ -56,15 +58,24 @@ async fn protect_old_references(
     for reference in plan.abandoned_references() {
         context.check()?;
         if let Err(error) = dist::build(&context.registry, package, reference).await {
-            context.log(&[format!("no dist of the old commit {reference}: {error}")]).await?;
+            context
+                .log(&[format!("no dist of the old commit {reference}: {error}")])
+                .await?;
         }
     }
     Ok(())
 }
 
 fn summary(name: &PackageName, published: publish::Published) -> String {
-    let publish::Published { new, changed, removed, faulty } = published;
-    format!("{name}: {new} new, {changed} changed, {removed} removed versions; {faulty} refs without a version")
+    let publish::Published {
+        new,
+        changed,
+        removed,
+        faulty,
+    } = published;
+    format!(
+        "{name}: {new} new, {changed} changed, {removed} removed versions; {faulty} refs without a version"
+    )
 }
 
 impl Observation {

@@ -6,10 +6,12 @@ use kapelle_composer::{Manifest, PackageName, branch_version, tag_version};
 use kapelle_storage::db::packages::Package;
 use kapelle_storage::db::versions::Version;
 use kapelle_storage::db::{package_refs, ssh_host_keys, versions};
-use kapelle_vcs::{Access, FileAt, HostKey, Listing, Mirror, RepositoryUrl, VcsError};
+use kapelle_vcs::{
+    Access, FileContent, HostKey, Listing, Mirror, Protocols, RepositoryUrl, VcsError,
+};
 
-use crate::audit;
 use crate::actor::Actor;
+use crate::audit;
 use crate::credential;
 use crate::jobs::{JobContext, JobError};
 
@@ -20,7 +22,7 @@ pub(super) struct ObservedRef {
     pub(super) name: String,
     /// The commit it points to, peeled.
     pub(super) commit: String,
-    /// Committer date in milliseconds since 1970.
+    /// Author date in milliseconds since 1970, as Composer takes it.
     pub(super) committed_at: i64,
     /// composer.json there, or why there is none.
     pub(super) manifest: Result<Committed, String>,
@@ -51,18 +53,33 @@ pub(super) struct Observation {
 }
 
 /// Lists the refs, fetches what differs and reads composer.json at each of them.
-pub(super) async fn observe(context: &JobContext, package: &Package) -> Result<Observation, JobError> {
+pub(super) async fn observe(
+    context: &JobContext,
+    package: &Package,
+) -> Result<Observation, JobError> {
     let registry = &context.registry;
-    let url = RepositoryUrl::parse(&package.repository_url, registry.protocols())
+    // What may be added was decided then; what may be contacted is decided by git's own setting.
+    let url = RepositoryUrl::parse(&package.repository_url, &Protocols::all())
         .map_err(|error| JobError::Fail(error.to_string()))?;
     let credential = credential::for_repository(registry, package, &url).await?;
     let known_hosts = known_host_keys(context, &url).await?;
-    let access = Access { url: &url, credential: credential.as_ref(), known_hosts: &known_hosts };
+    let access = Access {
+        url: &url,
+        credential: credential.as_ref(),
+        known_hosts: &known_hosts,
+    };
 
-    let listing = registry.parts.git.list_refs(&access).await.map_err(from_vcs)?;
+    let listing = registry
+        .parts
+        .git
+        .list_refs(&access)
+        .await
+        .map_err(from_vcs)?;
     accept_host_keys(context, &listing.new_host_keys).await?;
     for (name, reason) in &listing.rejected {
-        context.log(&[format!("{name} is ignored: {reason}")]).await?;
+        context
+            .log(&[format!("{name} is ignored: {reason}")])
+            .await?;
     }
 
     let mut connection = registry.database().read().await?;
@@ -74,26 +91,61 @@ pub(super) async fn observe(context: &JobContext, package: &Package) -> Result<O
     let live = versions::list_live(&mut connection, package.id).await?;
     drop(connection);
 
-    let difference = Difference::between(&known, &listing, &live, package);
+    let mut difference = Difference::between(&known, &listing, &live, package);
     let mirror = registry.parts.git.mirror(package.id);
-    if difference.fetch.is_empty() && difference.removed.is_empty() && difference.read.is_empty() {
-        return Ok(Observation::new(listing, difference.removed, Vec::new(), live));
+    if difference.is_empty() && mirror.exists() {
+        return Ok(Observation::new(
+            listing,
+            difference.removed,
+            Vec::new(),
+            live,
+        ));
     }
-    context.log(&[format!(
-        "{} refs are new or have moved, {} are gone",
-        difference.fetch.len(),
-        difference.removed.len()
-    )]).await?;
-    let removed: Vec<&str> = difference.removed.iter().map(String::as_str).collect();
-    mirror.fetch(&access, &difference.fetch, &removed).await.map_err(from_vcs)?;
+    context
+        .log(&[format!(
+            "{} refs to read, {} are gone",
+            difference.read.len(),
+            difference.removed.len()
+        )])
+        .await?;
+    let at = fetch(&mirror, &access, &listing, &difference).await?;
+    for (name, commit) in &mut difference.read {
+        // Upstream may have moved on since it listed its refs.
+        if let Some(fetched) = at.get(name) {
+            commit.clone_from(fetched);
+        }
+    }
     context.check()?;
     let changed = read_refs(context, &mirror, difference.read).await?;
     Ok(Observation::new(listing, difference.removed, changed, live))
 }
 
-/// Which refs have to be fetched, which read.
+/// Brings the mirror up to date; a damaged one is made anew. Gives where each ref is now.
+async fn fetch(
+    mirror: &Mirror,
+    access: &Access<'_>,
+    listing: &Listing,
+    difference: &Difference,
+) -> Result<BTreeMap<String, String>, JobError> {
+    // All refs are asked for: what the mirror has already is not fetched again, and what it has lost is.
+    let wanted: Vec<(String, String)> = listing
+        .refs
+        .iter()
+        .map(|(name, commit)| (name.clone(), commit.clone()))
+        .collect();
+    let removed: Vec<String> = difference.removed.iter().cloned().collect();
+    let fetched = match mirror.fetch(access, &wanted, &removed).await {
+        Err(VcsError::Corrupt { .. }) => {
+            mirror.reset().await.map_err(from_vcs)?;
+            mirror.fetch(access, &wanted, &removed).await
+        }
+        outcome => outcome,
+    };
+    Ok(fetched.map_err(from_vcs)?.refs)
+}
+
+/// Refs to read, with their commits, and refs that are gone.
 struct Difference {
-    fetch: Vec<(String, String)>,
     read: Vec<(String, String)>,
     removed: BTreeSet<String>,
 }
@@ -105,8 +157,11 @@ impl Difference {
         live: &[Version],
         package: &Package,
     ) -> Self {
-        let removed: BTreeSet<String> =
-            known.keys().filter(|name| !listing.refs.contains_key(*name)).cloned().collect();
+        let removed: BTreeSet<String> = known
+            .keys()
+            .filter(|name| !listing.refs.contains_key(*name))
+            .cloned()
+            .collect();
         // A version whose ref is gone may be taken over by another ref that means the same version.
         let orphaned: BTreeSet<&str> = live
             .iter()
@@ -114,20 +169,22 @@ impl Difference {
             .map(|version| version.version_normalized.as_str())
             .collect();
         let new_default = listing.default_branch != package.default_branch;
-        let mut fetch = Vec::new();
-        let mut read = Vec::new();
-        for (name, commit) in &listing.refs {
-            let pair = (name.clone(), commit.clone());
-            if known.get(name) != Some(commit) {
-                fetch.push(pair.clone());
-                read.push(pair);
-            } else if (new_default && is_default(name, listing))
+        let must_read = |name: &String, commit: &String| {
+            known.get(name) != Some(commit)
+                || (new_default && is_default(name, listing))
                 || means(name).is_some_and(|meant| orphaned.contains(meant.as_str()))
-            {
-                read.push(pair);
-            }
-        }
-        Self { fetch, read, removed }
+        };
+        let read = listing
+            .refs
+            .iter()
+            .filter(|(name, commit)| must_read(name, commit))
+            .map(|(name, commit)| (name.clone(), commit.clone()))
+            .collect();
+        Self { read, removed }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.read.is_empty() && self.removed.is_empty()
     }
 }
 
@@ -140,7 +197,9 @@ fn means(name: &str) -> Option<String> {
     if let Some(tag) = name.strip_prefix("refs/tags/") {
         tag_version(tag).ok().map(|version| version.normalized)
     } else {
-        branch_version(name.strip_prefix("refs/heads/")?).ok().map(|version| version.normalized)
+        branch_version(name.strip_prefix("refs/heads/")?)
+            .ok()
+            .map(|version| version.normalized)
     }
 }
 
@@ -151,37 +210,41 @@ async fn read_refs(
 ) -> Result<Vec<ObservedRef>, JobError> {
     let limit = context.registry.limits().manifest;
     let commits: Vec<String> = refs.iter().map(|(_, commit)| commit.clone()).collect();
-    let wanted: Vec<(String, &str)> =
-        commits.iter().map(|commit| (commit.clone(), "composer.json")).collect();
+    let wanted: Vec<(String, String)> = commits
+        .iter()
+        .map(|commit| (commit.clone(), "composer.json".to_owned()))
+        .collect();
     let files = mirror.read_files(&wanted, limit).await.map_err(from_vcs)?;
     let times = mirror.commit_times(&commits).await.map_err(from_vcs)?;
     let observed = tokio::task::spawn_blocking(move || {
         refs.into_iter()
             .zip(files)
-            .zip(times)
-            .map(|(((name, commit), file), seconds)| ObservedRef {
+            .map(|((name, commit), file)| ObservedRef {
+                committed_at: times.get(&commit).map_or(0, |time| time.authored),
+                manifest: parse(file.content, limit),
                 name,
                 commit,
-                committed_at: seconds.saturating_mul(1_000),
-                manifest: parse(file, limit),
             })
             .collect()
     });
-    observed.await.map_err(|error| JobError::Retry(error.to_string()))
+    observed
+        .await
+        .map_err(|error| JobError::Retry(error.to_string()))
 }
 
-fn parse(file: FileAt, limit: u64) -> Result<Committed, String> {
-    match file {
-        FileAt::Content(bytes) => {
+fn parse(content: FileContent, limit: u64) -> Result<Committed, String> {
+    match content {
+        FileContent::Found(bytes) => {
             let manifest = Manifest::parse(&bytes).map_err(|error| error.to_string())?;
             manifest.check().map_err(|error| error.to_string())?;
             let text = String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string())?;
             Ok(Committed { text, manifest })
         }
-        FileAt::Missing => Err("there is no composer.json".to_owned()),
-        FileAt::TooLarge(size) => {
-            Err(format!("composer.json has {size} bytes; at most {limit} are read"))
-        }
+        FileContent::Missing | FileContent::Folder => Err("there is no composer.json".to_owned()),
+        FileContent::NoCommit => Err("it does not point to a commit".to_owned()),
+        FileContent::TooLarge(size) => Err(format!(
+            "composer.json has {size} bytes; at most {limit} are read"
+        )),
     }
 }
 
@@ -192,7 +255,9 @@ impl Observation {
         changed: Vec<ObservedRef>,
         live: Vec<Version>,
     ) -> Self {
-        let root = changed.iter().find(|observed| is_default(&observed.name, &listing));
+        let root = changed
+            .iter()
+            .find(|observed| is_default(&observed.name, &listing));
         let root_name = root.map(|observed| match &observed.manifest {
             Ok(committed) => Ok(committed.manifest.name().map(str::to_owned)),
             Err(reason) => Err(reason.clone()),
@@ -214,7 +279,10 @@ impl Observation {
             Some(Ok(Some(name))) => Some(name.clone()),
             _ => package.name.clone().or_else(|| self.name_of_some_ref()),
         };
-        let branch = self.default_branch.as_deref().unwrap_or("the default branch");
+        let branch = self
+            .default_branch
+            .as_deref()
+            .unwrap_or("the default branch");
         let Some(said) = said else {
             let reason = match &self.root_name {
                 Some(Err(reason)) => format!("on {branch}: {reason}"),
@@ -226,7 +294,9 @@ impl Observation {
             )));
         };
         let name = PackageName::parse(&said).map_err(|error| {
-            JobError::Fail(format!("composer.json on {branch} names the package {said:?}: {error}"))
+            JobError::Fail(format!(
+                "composer.json on {branch} names the package {said:?}: {error}"
+            ))
         })?;
         match &package.name {
             Some(known) if known != name.as_str() => Err(JobError::Fail(format!(
@@ -251,12 +321,21 @@ impl Observation {
     }
 }
 
-async fn known_host_keys(context: &JobContext, url: &RepositoryUrl) -> Result<Vec<HostKey>, JobError> {
-    let Some(host) = HostKey::host_of(url) else { return Ok(Vec::new()) };
+async fn known_host_keys(
+    context: &JobContext,
+    url: &RepositoryUrl,
+) -> Result<Vec<HostKey>, JobError> {
+    let Some(host) = HostKey::host_of(url) else {
+        return Ok(Vec::new());
+    };
     let rows = ssh_host_keys::list(&mut context.registry.database().read().await?, &host).await?;
     Ok(rows
         .into_iter()
-        .map(|row| HostKey { host: row.host, algorithm: row.algorithm, public_key: row.public_key })
+        .map(|row| HostKey {
+            host: row.host,
+            algorithm: row.algorithm,
+            public_key: row.public_key,
+        })
         .collect())
 }
 
@@ -267,14 +346,27 @@ async fn accept_host_keys(context: &JobContext, keys: &[HostKey]) -> Result<(), 
     let now = context.registry.now();
     let mut transaction = context.registry.database().write().await?;
     for key in keys {
-        ssh_host_keys::insert(&mut transaction, &key.host, &key.algorithm, &key.public_key, now).await?;
-        let detail = serde_json::json!({ "algorithm": key.algorithm, "fingerprint": key.fingerprint() });
-        audit::record(&context.registry, &mut transaction, &Actor::Job("SyncPackage"), audit::Entry {
-            organization_id: None,
-            action: "ssh-host-key.accept",
-            subject: &key.host,
-            detail,
-        })
+        ssh_host_keys::insert(
+            &mut transaction,
+            &key.host,
+            &key.algorithm,
+            &key.public_key,
+            now,
+        )
+        .await?;
+        let detail =
+            serde_json::json!({ "algorithm": key.algorithm, "fingerprint": key.fingerprint() });
+        audit::record(
+            &context.registry,
+            &mut transaction,
+            &Actor::Job("SyncPackage"),
+            audit::Entry {
+                organization_id: None,
+                action: "ssh-host-key.accept",
+                subject: &key.host,
+                detail,
+            },
+        )
         .await?;
     }
     transaction.commit().await?;
@@ -282,5 +374,9 @@ async fn accept_host_keys(context: &JobContext, keys: &[HostKey]) -> Result<(), 
 }
 
 fn from_vcs(error: VcsError) -> JobError {
-    if error.is_permanent() { JobError::Fail(error.to_string()) } else { JobError::Retry(error.to_string()) }
+    if error.is_permanent() {
+        JobError::Fail(error.to_string())
+    } else {
+        JobError::Retry(error.to_string())
+    }
 }

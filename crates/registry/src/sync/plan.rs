@@ -40,10 +40,13 @@ pub(super) async fn plan(
     name: &PackageName,
     observation: &Observation,
 ) -> Result<Plan, JobError> {
-    let all = versions::list_all(&mut context.registry.database().read().await?, package.id).await?;
-    let first_seen: HashMap<&str, i64> = all.iter().rev().map(|version| {
-        (version.version_normalized.as_str(), version.published_at)
-    }).collect();
+    let all =
+        versions::list_all(&mut context.registry.database().read().await?, package.id).await?;
+    let first_seen: HashMap<&str, i64> = all
+        .iter()
+        .rev()
+        .map(|version| (version.version_normalized.as_str(), version.published_at))
+        .collect();
     let mut plan = Plan::default();
     // Which live version each normalized version is, without those whose ref is gone.
     let mut taken: BTreeMap<String, Version> = BTreeMap::new();
@@ -56,7 +59,11 @@ pub(super) async fn plan(
         }
     }
     let now = context.registry.now();
-    let dates = Dates { now, first_import: package.synced_at.is_none(), first_seen };
+    let dates = Dates {
+        now,
+        first_import: package.synced_at.is_none(),
+        first_seen,
+    };
     for observed in &observation.changed {
         let decided = decide(observed, package, name, observation, &taken, &dates);
         let error = decided.as_ref().err().cloned();
@@ -80,11 +87,20 @@ pub(super) async fn plan(
 }
 
 /// A version is the default branch's only while its branch is.
-fn move_default_branch(plan: &mut Plan, observation: &Observation, taken: &BTreeMap<String, Version>, now: i64) {
+fn move_default_branch(
+    plan: &mut Plan,
+    observation: &Observation,
+    taken: &BTreeMap<String, Version>,
+    now: i64,
+) {
     for version in taken.values() {
         let is_default = is_default_branch(&version.ref_name, observation);
         if version.default_branch && !is_default {
-            plan.publish.push(Version { default_branch: false, updated_at: now, ..version.clone() });
+            plan.publish.push(Version {
+                default_branch: false,
+                updated_at: now,
+                ..version.clone()
+            });
         }
     }
 }
@@ -104,7 +120,11 @@ struct Dates<'a> {
 impl Dates<'_> {
     /// When we first saw a version: never a date that git made up, but for a first import.
     fn published_at(&self, normalized: &str, committed_at: i64) -> i64 {
-        let fresh = if self.first_import { committed_at.clamp(0, self.now) } else { self.now };
+        let fresh = if self.first_import {
+            committed_at.clamp(0, self.now)
+        } else {
+            self.now
+        };
         self.first_seen.get(normalized).copied().unwrap_or(fresh)
     }
 }

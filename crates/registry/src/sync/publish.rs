@@ -38,10 +38,22 @@ pub(super) async fn publish(
     plan: Plan,
 ) -> Result<Published, JobError> {
     let mut published = Published {
-        new: plan.publish.iter().filter(|version| version.id == 0).count(),
-        changed: plan.publish.iter().filter(|version| version.id != 0).count(),
+        new: plan
+            .publish
+            .iter()
+            .filter(|version| version.id == 0)
+            .count(),
+        changed: plan
+            .publish
+            .iter()
+            .filter(|version| version.id != 0)
+            .count(),
         removed: plan.remove.len(),
-        faulty: plan.refs.iter().filter(|written| written.error.is_some()).count(),
+        faulty: plan
+            .refs
+            .iter()
+            .filter(|written| written.error.is_some())
+            .count(),
     };
     let mut live: BTreeMap<String, Version> = observation
         .live
@@ -50,8 +62,11 @@ pub(super) async fn publish(
         .map(|version| (version.version_normalized.clone(), version.clone()))
         .collect();
     let identity = Identity::of(package, name, observation, &live, &plan);
-    let steps: Vec<&[Version]> =
-        if plan.publish.is_empty() { vec![&[]] } else { plan.publish.chunks(STEP).collect() };
+    let steps: Vec<&[Version]> = if plan.publish.is_empty() {
+        vec![&[]]
+    } else {
+        plan.publish.chunks(STEP).collect()
+    };
     let total = plan.publish.len();
     let mut done = 0;
     for (index, step) in steps.iter().enumerate() {
@@ -66,17 +81,29 @@ pub(super) async fn publish(
             versions: step,
             removed: if is_last { &plan.remove } else { &[] },
             refs: if is_last { &plan.refs } else { &[] },
-            removed_refs: if is_last { observation.removed.iter().cloned().collect() } else { Vec::new() },
+            removed_refs: if is_last {
+                observation.removed.iter().cloned().collect()
+            } else {
+                Vec::new()
+            },
             is_last,
             published,
         };
-        writes.commit(context, live.values().cloned().collect()).await?;
+        writes
+            .commit(context, live.values().cloned().collect())
+            .await?;
         done += step.len();
         context.progress(done, total, "publishing versions").await?;
     }
-    for fault in plan.refs.iter().filter_map(|written| Some((written, written.error.as_ref()?))) {
+    for fault in plan
+        .refs
+        .iter()
+        .filter_map(|written| Some((written, written.error.as_ref()?)))
+    {
         published.faulty = published.faulty.max(1);
-        context.log(&[format!("{}: {}", fault.0.name, fault.1)]).await?;
+        context
+            .log(&[format!("{}: {}", fault.0.name, fault.1)])
+            .await?;
     }
     Ok(published)
 }
@@ -103,13 +130,16 @@ impl Identity {
         let speaking = candidates()
             .find(|version| version.default_branch)
             .or_else(|| candidates().max_by_key(|version| version.released_at));
-        let manifest = speaking.and_then(|version| Manifest::parse(version.manifest.as_bytes()).ok());
+        let manifest =
+            speaking.and_then(|version| Manifest::parse(version.manifest.as_bytes()).ok());
         let manifest = manifest.as_ref();
         Self {
             name: name.as_str().to_owned(),
             description: manifest.and_then(Manifest::description).unwrap_or_default(),
             package_type: manifest.map_or_else(|| package.package_type.clone(), Manifest::kind),
-            abandoned: manifest.and_then(Manifest::abandoned).map(document::stored_abandoned),
+            abandoned: manifest
+                .and_then(Manifest::abandoned)
+                .map(document::stored_abandoned),
             default_branch: observation.default_branch.clone(),
         }
     }
@@ -125,7 +155,11 @@ impl Identity {
     }
 
     fn apply_to(&self, package: Package) -> Package {
-        Package { name: Some(self.name.clone()), abandoned: self.abandoned.clone(), ..package }
+        Package {
+            name: Some(self.name.clone()),
+            abandoned: self.abandoned.clone(),
+            ..package
+        }
     }
 }
 
@@ -149,7 +183,9 @@ impl Step<'_> {
                 return Ok(());
             }
         }
-        Err(JobError::Retry("the package kept changing while it was published".to_owned()))
+        Err(JobError::Retry(
+            "the package kept changing while it was published".to_owned(),
+        ))
     }
 
     async fn try_commit(&self, context: &JobContext, live: Vec<Version>) -> Result<bool, JobError> {
@@ -166,7 +202,15 @@ impl Step<'_> {
         let provided = document::provided_names(&live);
         let revision = stored.revision;
         let package = self.identity.apply_to(stored);
-        let documents = PackageDocuments::render(registry, Material { package, versions: live, shasums }).await?;
+        let documents = PackageDocuments::render(
+            registry,
+            Material {
+                package,
+                versions: live,
+                shasums,
+            },
+        )
+        .await?;
 
         let mut transaction = registry.database().write().await?;
         if !packages::advance_revision(&mut transaction, self.package.id, revision).await? {
@@ -185,18 +229,24 @@ impl Step<'_> {
         Ok(true)
     }
 
-    async fn write_rows(&self, context: &JobContext, transaction: &mut Transaction) -> Result<(), JobError> {
+    async fn write_rows(
+        &self,
+        context: &JobContext,
+        transaction: &mut Transaction,
+    ) -> Result<(), JobError> {
         let now = context.registry.now();
         let package = self.package;
         self.claim_name(transaction).await?;
         for version in self.versions {
             let content = content(version);
             if version.id == 0 {
-                versions::insert(transaction, package.id, content, version.published_at, now).await?;
+                versions::insert(transaction, package.id, content, version.published_at, now)
+                    .await?;
             } else {
                 versions::update(transaction, version.id, content, now).await?;
             }
-            package_references::insert_if_absent(transaction, package.id, &version.reference, now).await?;
+            package_references::insert_if_absent(transaction, package.id, &version.reference, now)
+                .await?;
         }
         for version in self.removed {
             versions::remove(transaction, version.id, now).await?;
@@ -209,7 +259,8 @@ impl Step<'_> {
     async fn claim_name(&self, transaction: &mut Transaction) -> Result<(), JobError> {
         let package = self.package;
         let holder =
-            packages::find_by_name(transaction, package.organization_id, &self.identity.name).await?;
+            packages::find_by_name(transaction, package.organization_id, &self.identity.name)
+                .await?;
         if let Some(holder) = holder.filter(|holder| holder.id != package.id) {
             return Err(JobError::Fail(format!(
                 "{} is the name of another package already, whose repository is {}. \
@@ -221,21 +272,38 @@ impl Step<'_> {
         Ok(())
     }
 
-    async fn finish(&self, context: &JobContext, transaction: &mut Transaction) -> Result<(), JobError> {
+    async fn finish(
+        &self,
+        context: &JobContext,
+        transaction: &mut Transaction,
+    ) -> Result<(), JobError> {
         let registry = &context.registry;
         let package = self.package;
         packages::set_synced(transaction, package.id, registry.now(), None).await?;
-        let Published { new, changed, removed, faulty } = self.published;
-        audit::record(registry, transaction, &Actor::Job("SyncPackage"), audit::Entry {
-            organization_id: Some(package.organization_id),
-            action: "package.synchronize",
-            subject: &self.identity.name,
-            detail: serde_json::json!({
-                "new": new, "changed": changed, "removed": removed, "faulty": faulty,
-            }),
-        })
+        let Published {
+            new,
+            changed,
+            removed,
+            faulty,
+        } = self.published;
+        audit::record(
+            registry,
+            transaction,
+            &Actor::Job("SyncPackage"),
+            audit::Entry {
+                organization_id: Some(package.organization_id),
+                action: "package.synchronize",
+                subject: &self.identity.name,
+                detail: serde_json::json!({
+                    "new": new, "changed": changed, "removed": removed, "faulty": faulty,
+                }),
+            },
+        )
         .await?;
-        let dists = BuildDists { organization_id: package.organization_id, package_id: package.id };
+        let dists = BuildDists {
+            organization_id: package.organization_id,
+            package_id: package.id,
+        };
         jobs::enqueue(registry, transaction, &dists).await?;
         Ok(())
     }
@@ -255,7 +323,10 @@ fn content(version: &Version) -> versions::Content<'_> {
 }
 
 /// Notes that a package was looked at and nothing had changed.
-pub(super) async fn record_success(context: &JobContext, package: &Package) -> Result<(), JobError> {
+pub(super) async fn record_success(
+    context: &JobContext,
+    package: &Package,
+) -> Result<(), JobError> {
     let mut transaction = context.registry.database().write().await?;
     packages::set_synced(&mut transaction, package.id, context.registry.now(), None).await?;
     context.fence(&mut transaction).await?;
@@ -269,7 +340,13 @@ pub(super) async fn record_failure(
     reason: &str,
 ) -> Result<(), StorageError> {
     let mut transaction = context.registry.database().write().await?;
-    packages::set_synced(&mut transaction, package.id, context.registry.now(), Some(reason)).await?;
+    packages::set_synced(
+        &mut transaction,
+        package.id,
+        context.registry.now(),
+        Some(reason),
+    )
+    .await?;
     transaction.commit().await
 }
 
