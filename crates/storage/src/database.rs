@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::handle::{self, Connection, ReadConnection, Transaction, WriteTransaction};
-use crate::row::{FromRow, Row};
+use crate::row::columns;
 use crate::statement::sql;
 use crate::value::values;
 use crate::watch::Watcher;
@@ -74,9 +74,23 @@ impl Database {
     /// Checks that the database answers.
     pub async fn ping(&self) -> Result<()> {
         let mut on = self.read().await?;
-        handle::fetch_one::<One>(&mut on, sql!("SELECT 1 AS one"), values![])
+        handle::execute(&mut on, sql!("SELECT CAST(1 AS BIGINT)"), values![])
             .await
             .map(|_| ())
+    }
+
+    /// The server's clock, to be compared with ours; `None` for SQLite, which has no other clock.
+    pub async fn server_time(&self) -> Result<Option<i64>> {
+        if self.engine() == Engine::Sqlite {
+            return Ok(None);
+        }
+        let sql = sql!(
+            sqlite: "SELECT 0 AS now",
+            postgres: "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now",
+        );
+        let mut on = self.read().await?;
+        let ServerTime { now } = handle::fetch_one(&mut on, sql, values![]).await?;
+        Ok(Some(now))
     }
 
     /// A connection for reading. On SQLite it cannot write.
@@ -148,10 +162,7 @@ impl fmt::Debug for Database {
     }
 }
 
-struct One;
-
-impl FromRow for One {
-    fn from_row(_: &Row) -> Result<Self> {
-        Ok(Self)
-    }
+struct ServerTime {
+    now: i64,
 }
+columns!(ServerTime: now);

@@ -5,7 +5,7 @@
 //! nothing refers to and nobody touched for a while, commits, deletes the bytes and then [drops](drop_row) the row. Between
 //! claim and drop a writer has to wait: only when the row is gone are its bytes sure not to be deleted behind its back.
 
-use super::Number;
+use super::Flag;
 use crate::Result;
 use crate::handle::{Handle, Transaction, execute, fetch_all, fetch_one, fetch_optional};
 use crate::row::columns;
@@ -42,10 +42,10 @@ pub async fn touch(tx: &mut Transaction, sha256: &[u8], size: i64, now: i64) -> 
          ON CONFLICT (sha256) DO UPDATE SET touched_at =
              CASE WHEN blobs.state = 'live' AND blobs.touched_at < excluded.touched_at
                  THEN excluded.touched_at ELSE blobs.touched_at END
-         RETURNING CASE WHEN state = 'live' THEN 1 ELSE 0 END AS value"
+         RETURNING state = 'live' AS value"
     );
-    let row: Number = fetch_one(tx, sql, values![sha256, size, now]).await?;
-    Ok(if row.value == 1 {
+    let row: Flag = fetch_one(tx, sql, values![sha256, size, now]).await?;
+    Ok(if row.value {
         Touched::Live
     } else {
         Touched::Deleting

@@ -64,5 +64,7 @@ pub async fn total(on: &mut impl Handle, package_id: i64) -> Result<i64> {
     let sql = sql!(
         "SELECT CAST(COALESCE(SUM(installs), 0) AS BIGINT) AS value FROM install_statistics WHERE package_id = $1"
     );
-    fetch_one::<super::Number>(on, sql, values![package_id]).await.map(|row| row.value)
+    fetch_one::<super::Number>(on, sql, values![package_id])
+        .await
+        .map(|row| row.value)
 }

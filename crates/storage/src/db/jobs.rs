@@ -3,7 +3,7 @@
 //! A job is queued, running, or over (`success`, `error`, `cancelled`). Whoever runs one holds a lease and writes with
 //! the attempt number that [`claim`] gave it; a write with an old number finds no row and says so.
 
-use super::Number;
+use super::{Flag, Number};
 use crate::Result;
 use crate::handle::{Handle, Transaction, execute, fetch_all, fetch_one, fetch_optional};
 use crate::row::columns;
@@ -202,13 +202,13 @@ pub async fn heartbeat(
 ) -> Result<Lease> {
     let sql = sql!(
         "UPDATE jobs SET lease_until = $4 WHERE id = $1 AND attempt = $2 AND owner = $3 AND state = 'running'
-         RETURNING CASE WHEN cancel_requested THEN 1 ELSE 0 END AS value"
+         RETURNING cancel_requested AS value"
     );
-    let row: Option<Number> =
+    let row: Option<Flag> =
         fetch_optional(tx, sql, values![id, attempt, owner, lease_until]).await?;
     Ok(match row {
         None => Lease::Lost,
-        Some(Number { value: 0 }) => Lease::Held,
+        Some(Flag { value: false }) => Lease::Held,
         Some(_) => Lease::CancelRequested,
     })
 }
@@ -428,7 +428,9 @@ pub async fn prune(tx: &mut Transaction, before: i64, limit: i64) -> Result<u64>
         "DELETE FROM job_log WHERE job_id IN (SELECT id FROM jobs WHERE finished_at < $1 ORDER BY id LIMIT $2)"
     );
     execute(tx, logs, values![before, limit]).await?;
-    let jobs = sql!("DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE finished_at < $1 ORDER BY id LIMIT $2)");
+    let jobs = sql!(
+        "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE finished_at < $1 ORDER BY id LIMIT $2)"
+    );
     execute(tx, jobs, values![before, limit]).await
 }
 

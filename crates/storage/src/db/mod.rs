@@ -35,6 +35,12 @@ struct Number {
 }
 columns!(Number: value);
 
+/// An answer of one truth, in the column `value`.
+struct Flag {
+    value: bool,
+}
+columns!(Flag: value);
+
 /// An answer of one text, in the column `value`.
 struct Text {
     value: String,

@@ -2,7 +2,9 @@
 
 use super::{Number, Text};
 use crate::Result;
-use crate::handle::{Handle, Transaction, execute, execute_one, fetch_all, fetch_one, fetch_optional};
+use crate::handle::{
+    Handle, Transaction, execute, execute_one, fetch_all, fetch_one, fetch_optional,
+};
 use crate::row::columns;
 use crate::statement::sql;
 use crate::value::values;

@@ -1,0 +1,265 @@
+//! The queue's rules: who gets a job, who may still write, what happens to the lost ones.
+
+use std::collections::BTreeSet;
+
+use kapelle_storage::db::job_log::{self, LogLine};
+use kapelle_storage::db::jobs::{self, Cancelled, Filter, Job, Lease, NewJob, Outcome};
+use kapelle_storage::db::schedules;
+use kapelle_storage::{Database, Transaction};
+use kapelle_testing::on_both_databases;
+
+use crate::world::{NOW, open};
+
+const LEASE: i64 = NOW + 60_000;
+
+on_both_databases! {
+    async fn many_workers_share_the_jobs_and_no_job_runs_twice(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        let mut queued = BTreeSet::new();
+        for number in 0..30 {
+            queued.insert(jobs::enqueue(&mut tx, job(&format!("{number}"), NOW)).await.unwrap());
+        }
+        tx.commit().await.unwrap();
+        let workers: Vec<_> = (0..4).map(|number| tokio::spawn(drain(db.clone(), number))).collect();
+        let mut claimed = Vec::new();
+        for worker in workers {
+            claimed.extend(worker.await.unwrap());
+        }
+        assert_eq!(claimed.len(), 30);
+        assert_eq!(claimed.into_iter().collect::<BTreeSet<_>>(), queued);
+    }
+
+    async fn due_jobs_come_in_the_order_of_their_time(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        assert_eq!(jobs::next_run_at(&mut tx).await.unwrap(), None);
+        let late = jobs::enqueue(&mut tx, job("late", NOW + 1)).await.unwrap();
+        let second = jobs::enqueue(&mut tx, job("second", NOW)).await.unwrap();
+        let first = jobs::enqueue(&mut tx, job("first", NOW - 1)).await.unwrap();
+        assert_eq!(jobs::next_run_at(&mut tx).await.unwrap(), Some(NOW - 1));
+        assert_eq!(claim(&mut tx, NOW).await.unwrap().id, first);
+        assert_eq!(claim(&mut tx, NOW).await.unwrap().id, second);
+        assert_eq!(claim(&mut tx, NOW).await, None);
+        assert_eq!(claim(&mut tx, NOW + 1).await.unwrap().id, late);
+        let open = jobs::count_open(&mut tx).await.unwrap();
+        assert_eq!(open, [("running".to_owned(), 3)]);
+    }
+
+    async fn a_worker_takes_only_the_kinds_it_knows(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        jobs::enqueue(&mut tx, NewJob { kind: "BuildDist", ..job("a", NOW) }).await.unwrap();
+        for (kinds, found) in [(&["Build", "SyncPackage"] as &[&str], false), (&["SyncPackage", "BuildDist"], true)] {
+            let claimed = jobs::claim(&mut tx, "node", kinds, NOW, LEASE).await.unwrap();
+            assert_eq!(claimed.is_some(), found, "{kinds:?}");
+        }
+    }
+
+    async fn one_job_per_key_is_queued_and_one_running(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        let first = jobs::enqueue(&mut tx, job("sync:1", NOW + 500)).await.unwrap();
+        assert_eq!(jobs::enqueue(&mut tx, job("sync:1", NOW)).await.unwrap(), first);
+        assert_eq!(jobs::enqueue(&mut tx, job("sync:1", NOW + 900)).await.unwrap(), first);
+        let running = claim(&mut tx, NOW).await.unwrap();
+        assert_eq!((running.id, running.run_at), (first, NOW));
+
+        let second = jobs::enqueue(&mut tx, job("sync:1", NOW)).await.unwrap();
+        assert_ne!(second, first);
+        assert_eq!(claim(&mut tx, NOW).await, None);
+        assert!(jobs::finish(&mut tx, first, 1, Outcome::Success, "", NOW).await.unwrap());
+        assert_eq!(claim(&mut tx, NOW).await.unwrap().id, second);
+    }
+
+    async fn jobs_without_a_key_do_not_stand_in_each_others_way(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        let keyless = NewJob { exclusive_key: None, ..job("", NOW) };
+        let first = jobs::enqueue(&mut tx, keyless).await.unwrap();
+        let second = jobs::enqueue(&mut tx, keyless).await.unwrap();
+        assert_eq!(claim(&mut tx, NOW).await.unwrap().id, first);
+        assert_eq!(claim(&mut tx, NOW).await.unwrap().id, second);
+    }
+
+    async fn a_worker_that_lost_its_lease_can_write_nothing(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        let id = jobs::enqueue(&mut tx, job("a", NOW)).await.unwrap();
+        claim(&mut tx, NOW).await.unwrap();
+        assert_eq!(jobs::heartbeat(&mut tx, id, 1, "node", LEASE + 1).await.unwrap(), Lease::Held);
+        assert_eq!(jobs::heartbeat(&mut tx, id, 1, "thief", LEASE + 1).await.unwrap(), Lease::Lost);
+        assert_eq!(jobs::reclaim_expired(&mut tx, LEASE).await.unwrap(), 0);
+        assert_eq!(jobs::reclaim_expired(&mut tx, LEASE + 2).await.unwrap(), 1);
+        let again = claim(&mut tx, LEASE + 2).await.unwrap();
+        assert_eq!((again.id, again.attempt), (id, 2));
+
+        assert!(!jobs::is_held(&mut tx, id, 1).await.unwrap());
+        assert!(jobs::is_held(&mut tx, id, 2).await.unwrap());
+        assert_eq!(jobs::heartbeat(&mut tx, id, 1, "node", LEASE * 2).await.unwrap(), Lease::Lost);
+        assert!(!jobs::progress(&mut tx, id, 1, 1, 2, "").await.unwrap());
+        assert!(!jobs::finish(&mut tx, id, 1, Outcome::Success, "", NOW).await.unwrap());
+        assert!(!jobs::retry_later(&mut tx, id, 1, NOW, "", NOW).await.unwrap());
+        assert!(jobs::progress(&mut tx, id, 2, 1, 2, "half").await.unwrap());
+        let found = jobs::find(&mut tx, id).await.unwrap().unwrap();
+        assert_eq!((found.progress_done, found.progress_total, found.message.as_str()), (1, 2, "half"));
+    }
+
+    async fn a_failed_job_waits_for_its_next_attempt(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        let id = jobs::enqueue(&mut tx, job("a", NOW)).await.unwrap();
+        claim(&mut tx, NOW).await.unwrap();
+        assert!(jobs::retry_later(&mut tx, id, 1, NOW + 100, "no route", NOW).await.unwrap());
+        let waiting = jobs::find(&mut tx, id).await.unwrap().unwrap();
+        assert_eq!((waiting.state.as_str(), waiting.message.as_str(), waiting.owner), ("queued", "no route", None));
+        assert_eq!(claim(&mut tx, NOW + 99).await, None);
+        assert_eq!(claim(&mut tx, NOW + 100).await.unwrap().attempt, 2);
+    }
+
+    async fn a_failed_job_gives_way_to_the_same_job_queued_meanwhile(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        let first = jobs::enqueue(&mut tx, job("a", NOW)).await.unwrap();
+        claim(&mut tx, NOW).await.unwrap();
+        let twin = jobs::enqueue(&mut tx, job("a", NOW)).await.unwrap();
+        assert!(jobs::retry_later(&mut tx, first, 1, NOW, "no route", NOW).await.unwrap());
+        let over = jobs::find(&mut tx, first).await.unwrap().unwrap();
+        assert_eq!(over.state, "error");
+        assert_eq!(over.message, "no route (superseded: the same job is queued again)");
+        assert_eq!(claim(&mut tx, NOW).await.unwrap().id, twin);
+    }
+
+    async fn lost_jobs_are_queued_again_unless_there_is_a_reason_not_to(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        let plain = jobs::enqueue(&mut tx, job("plain", NOW)).await.unwrap();
+        let last = jobs::enqueue(&mut tx, NewJob { max_attempts: 1, ..job("last", NOW) }).await.unwrap();
+        let twinned = jobs::enqueue(&mut tx, job("twinned", NOW)).await.unwrap();
+        let unwanted = jobs::enqueue(&mut tx, job("unwanted", NOW)).await.unwrap();
+        for _ in 0..4 {
+            claim(&mut tx, NOW).await.unwrap();
+        }
+        let twin = jobs::enqueue(&mut tx, job("twinned", NOW)).await.unwrap();
+        assert_eq!(jobs::cancel(&mut tx, unwanted, NOW).await.unwrap(), Cancelled::Requested);
+        assert_eq!(jobs::reclaim_expired(&mut tx, LEASE + 1).await.unwrap(), 4);
+        let mut states = Vec::new();
+        for id in [plain, last, twinned, twin, unwanted] {
+            let job = jobs::find(&mut tx, id).await.unwrap().unwrap();
+            states.push(format!("{} ({})", job.state, job.message));
+        }
+        insta::assert_snapshot!(states.join("\n"), @r"
+        queued (its worker was lost)
+        error (its worker was lost, and no attempts are left)
+        error (its worker was lost (superseded: the same job is queued again))
+        queued ()
+        cancelled (cancelled)
+        ");
+    }
+
+    async fn a_cancelled_job_never_begins_or_is_asked_to_stop(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        let queued = jobs::enqueue(&mut tx, job("a", NOW)).await.unwrap();
+        assert_eq!(jobs::cancel(&mut tx, queued, NOW).await.unwrap(), Cancelled::AtOnce);
+        assert_eq!(jobs::cancel(&mut tx, queued, NOW).await.unwrap(), Cancelled::TooLate);
+        assert_eq!(claim(&mut tx, NOW).await, None);
+        let running = jobs::enqueue(&mut tx, job("a", NOW)).await.unwrap();
+        claim(&mut tx, NOW).await.unwrap();
+        assert_eq!(jobs::cancel(&mut tx, running, NOW).await.unwrap(), Cancelled::Requested);
+        assert_eq!(jobs::heartbeat(&mut tx, running, 1, "node", LEASE).await.unwrap(), Lease::CancelRequested);
+        assert!(jobs::finish(&mut tx, running, 1, Outcome::Cancelled, "stopped", NOW).await.unwrap());
+        assert_eq!(jobs::find(&mut tx, running).await.unwrap().unwrap().state, "cancelled");
+    }
+
+    async fn jobs_are_listed_newest_first_by_page_and_filter(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        let mut all = Vec::new();
+        for package in [1, 2, 2] {
+            let new = NewJob { package_id: Some(package), organization_id: Some(package * 10), exclusive_key: None, ..job("", NOW) };
+            all.push(jobs::enqueue(&mut tx, new).await.unwrap());
+        }
+        claim(&mut tx, NOW).await.unwrap();
+        for (filter, expected) in [
+            (Filter::default(), vec![all[2], all[1]]),
+            (Filter { before_id: Some(all[1]), ..Filter::default() }, vec![all[0]]),
+            (Filter { package_id: Some(2), ..Filter::default() }, vec![all[2], all[1]]),
+            (Filter { organization_id: Some(10), ..Filter::default() }, vec![all[0]]),
+            (Filter { state: Some("running"), ..Filter::default() }, vec![all[0]]),
+            (Filter { kind: Some("BuildDist"), ..Filter::default() }, vec![]),
+        ] {
+            let listed = jobs::list(&mut tx, filter, 2).await.unwrap();
+            assert_eq!(listed.iter().map(|job| job.id).collect::<Vec<_>>(), expected, "{filter:?}");
+        }
+    }
+
+    async fn the_end_of_a_log_is_given_in_its_order(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        let job_id = jobs::enqueue(&mut tx, job("a", NOW)).await.unwrap();
+        let lines: Vec<_> = (0..5).map(|at| LogLine { job_id, logged_at: NOW + at, line: format!("line {at}") }).collect();
+        job_log::append(&mut tx, &lines).await.unwrap();
+        assert_eq!(job_log::list(&mut tx, job_id, 2).await.unwrap(), lines[3..]);
+    }
+
+    async fn a_due_schedule_is_claimed_by_one(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        schedules::ensure(&mut tx, "sync", NOW).await.unwrap();
+        schedules::ensure(&mut tx, "sync", NOW + 999).await.unwrap();
+        assert_eq!(schedules::list(&mut tx).await.unwrap()[0].next_run_at, NOW);
+        tx.commit().await.unwrap();
+        let tries: Vec<_> = (0..4).map(|_| {
+            let db = db.clone();
+            tokio::spawn(async move {
+                let mut tx = db.write().await.unwrap();
+                let mine = schedules::claim_due(&mut tx, "sync", NOW, NOW + 100).await.unwrap();
+                tx.commit().await.unwrap();
+                mine
+            })
+        }).collect();
+        let mut won = 0;
+        for one in tries {
+            won += usize::from(one.await.unwrap());
+        }
+        assert_eq!(won, 1);
+    }
+}
+
+fn job(key: &str, run_at: i64) -> NewJob<'_> {
+    NewJob {
+        kind: "SyncPackage",
+        payload: "{}",
+        organization_id: None,
+        package_id: None,
+        exclusive_key: Some(key),
+        max_attempts: 3,
+        run_at,
+        created_at: NOW,
+    }
+}
+
+async fn claim(tx: &mut Transaction, now: i64) -> Option<Job> {
+    jobs::claim(tx, "node", &[], now, LEASE).await.unwrap()
+}
+
+/// Claims and finishes jobs until none is left, and returns their keys.
+async fn drain(db: Database, number: i64) -> Vec<i64> {
+    let owner = format!("worker {number}");
+    let mut done = Vec::new();
+    loop {
+        let mut tx = db.write().await.unwrap();
+        let job = jobs::claim(&mut tx, &owner, &[], NOW, LEASE).await.unwrap();
+        tx.commit().await.unwrap();
+        let Some(job) = job else { return done };
+        let mut tx = db.write().await.unwrap();
+        assert!(
+            jobs::finish(&mut tx, job.id, job.attempt, Outcome::Success, "", NOW)
+                .await
+                .unwrap()
+        );
+        tx.commit().await.unwrap();
+        done.push(job.id);
+    }
+}
