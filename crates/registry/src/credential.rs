@@ -216,18 +216,16 @@ pub(crate) async fn for_repository(
     url: &RepositoryUrl,
 ) -> Result<Option<Credential>, JobError> {
     let mut connection = registry.database().read().await?;
-    let row = match package.credential_id {
-        Some(id) => rows::find(&mut connection, package.organization_id, id).await?,
-        None => {
-            let host = url.authority();
-            let for_host =
-                rows::find_by_host(&mut connection, package.organization_id, &host).await?;
-            let is_ssh = url.protocol() == Protocol::Ssh;
-            for_host
-                .into_iter()
-                .rev()
-                .find(|row| (row.kind == "ssh-key") == is_ssh)
-        }
+    let row = if let Some(id) = package.credential_id {
+        rows::find(&mut connection, package.organization_id, id).await?
+    } else {
+        let host = url.authority();
+        let for_host = rows::find_by_host(&mut connection, package.organization_id, &host).await?;
+        let is_ssh = url.protocol() == Protocol::Ssh;
+        for_host
+            .into_iter()
+            .rev()
+            .find(|row| (row.kind == "ssh-key") == is_ssh)
     };
     row.map(|row| unseal(registry, &row)).transpose()
 }

@@ -1,6 +1,7 @@
 //! Dists: the archive of a published commit, built once, the same bytes for ever.
 
 use std::io::Seek;
+use std::ops::Range;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -101,14 +102,14 @@ pub async fn find(
     }
 }
 
-/// A dist's bytes from `start` to before `end`.
+/// A dist's bytes in `range`.
 pub async fn read(
     registry: &Registry,
     dist: &Dist,
-    start: u64,
-    end: u64,
+    range: Range<u64>,
 ) -> Result<BoxStream<'static, Result<Bytes, BlobError>>, BlobError> {
-    registry.parts.blobs.get(&dist.sha256, start..end).await
+    let blob = registry.parts.blobs.get(&dist.sha256, Some(range)).await?;
+    Ok(blob.stream)
 }
 
 /// Builds a dist unless it is there; of all who want the same one at once, one builds it.

@@ -38,6 +38,14 @@ pub enum Freshness {
     Stale,
 }
 
+#[expect(
+    clippy::borrowed_box,
+    reason = "the cache asks for a function of the key as it is kept"
+)]
+fn weight(key: &Box<str>, value: &Remembered) -> u32 {
+    u32::try_from(key.len() + value.size()).unwrap_or(u32::MAX)
+}
+
 /// What this process remembers of the database.
 #[derive(Debug)]
 pub struct Memory {
@@ -56,9 +64,7 @@ impl Memory {
     pub(crate) fn new(document_bytes: u64) -> Self {
         let documents = moka::sync::Cache::builder()
             .max_capacity(document_bytes)
-            .weigher(|key: &Box<str>, value: &Remembered| {
-                u32::try_from(key.len() + value.size()).unwrap_or(u32::MAX)
-            })
+            .weigher(weight)
             .build();
         Self {
             seen: Mutex::new(0),

@@ -206,7 +206,7 @@ async fn load(
         registry.memory.note_slug(&organization);
     }
     registry.memory.remember(point, |memory| {
-        memory.tokens.insert(hash, Arc::clone(&actor))
+        memory.tokens.insert(hash, Arc::clone(&actor));
     });
     Ok(Some(actor))
 }

@@ -101,7 +101,7 @@ pub async fn find(
         document: document.clone(),
     };
     registry.memory.remember(point, |memory| {
-        memory.documents.insert(place.into(), remembered)
+        memory.documents.insert(place.into(), remembered);
     });
     document.ok_or(DocumentError::Unknown)
 }

@@ -242,9 +242,9 @@ fn render(
     for version in &material.versions {
         let object = object(material, &parsed, version, repository)?;
         if version.stability == Stability::Dev.as_str() {
-            branches.push(object)
+            branches.push(object);
         } else {
-            tagged.push(object)
+            tagged.push(object);
         }
     }
     let [tagged, branches] = [tagged, branches].map(|mut objects| {

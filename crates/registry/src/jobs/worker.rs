@@ -163,7 +163,7 @@ impl Worker {
                 Ok(Lease::CancelRequested) => stop.store(true, Ordering::SeqCst),
                 Ok(Lease::Lost) => return JobError::Superseded,
                 Err(error) => {
-                    tracing::warn!(job = row.id, %error, "the job's lease could not be extended")
+                    tracing::warn!(job = row.id, %error, "the job's lease could not be extended");
                 }
             }
         }

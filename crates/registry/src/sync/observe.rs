@@ -44,8 +44,6 @@ pub(super) struct Observation {
     pub(super) changed: Vec<ObservedRef>,
     /// Refs that we know and upstream no longer has.
     pub(super) removed: BTreeSet<String>,
-    /// All refs upstream.
-    pub(super) refs: BTreeMap<String, String>,
     /// What is published now.
     pub(super) live: Vec<Version>,
     /// The name in the default branch's composer.json, when that branch was read.
@@ -69,12 +67,7 @@ pub(super) async fn observe(
         known_hosts: &known_hosts,
     };
 
-    let listing = registry
-        .parts
-        .git
-        .list_refs(&access)
-        .await
-        .map_err(from_vcs)?;
+    let listing = registry.parts.git.list_refs(&access).await?;
     accept_host_keys(context, &listing.new_host_keys).await?;
     for (name, reason) in &listing.rejected {
         context
@@ -136,12 +129,12 @@ async fn fetch(
     let removed: Vec<String> = difference.removed.iter().cloned().collect();
     let fetched = match mirror.fetch(access, &wanted, &removed).await {
         Err(VcsError::Corrupt { .. }) => {
-            mirror.reset().await.map_err(from_vcs)?;
+            mirror.reset().await?;
             mirror.fetch(access, &wanted, &removed).await
         }
         outcome => outcome,
     };
-    Ok(fetched.map_err(from_vcs)?.refs)
+    Ok(fetched?.refs)
 }
 
 /// Refs to read, with their commits, and refs that are gone.
@@ -214,8 +207,8 @@ async fn read_refs(
         .iter()
         .map(|commit| (commit.clone(), "composer.json".to_owned()))
         .collect();
-    let files = mirror.read_files(&wanted, limit).await.map_err(from_vcs)?;
-    let times = mirror.commit_times(&commits).await.map_err(from_vcs)?;
+    let files = mirror.read_files(&wanted, limit).await?;
+    let times = mirror.commit_times(&commits).await?;
     let observed = tokio::task::spawn_blocking(move || {
         refs.into_iter()
             .zip(files)
@@ -236,7 +229,6 @@ fn parse(content: FileContent, limit: u64) -> Result<Committed, String> {
     match content {
         FileContent::Found(bytes) => {
             let manifest = Manifest::parse(&bytes).map_err(|error| error.to_string())?;
-            manifest.check().map_err(|error| error.to_string())?;
             let text = String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string())?;
             Ok(Committed { text, manifest })
         }
@@ -266,7 +258,6 @@ impl Observation {
             default_branch: listing.default_branch,
             changed,
             removed,
-            refs: listing.refs,
             live,
             root_name,
         }
@@ -373,10 +364,12 @@ async fn accept_host_keys(context: &JobContext, keys: &[HostKey]) -> Result<(), 
     Ok(())
 }
 
-fn from_vcs(error: VcsError) -> JobError {
-    if error.is_permanent() {
-        JobError::Fail(error.to_string())
-    } else {
-        JobError::Retry(error.to_string())
+impl From<VcsError> for JobError {
+    fn from(error: VcsError) -> Self {
+        if error.is_permanent() {
+            Self::Fail(error.to_string())
+        } else {
+            Self::Retry(error.to_string())
+        }
     }
 }

@@ -139,6 +139,10 @@ fn decide(
 ) -> Result<Planned, String> {
     let committed = observed.manifest.as_ref().map_err(Clone::clone)?;
     let (version, normalized) = version_of(&observed.name, committed.manifest.version())?;
+    committed
+        .manifest
+        .check_as(&version)
+        .map_err(|error| error.to_string())?;
     let incumbent = taken.get(&normalized);
     if let Some(other) = incumbent
         && other.ref_name != observed.name

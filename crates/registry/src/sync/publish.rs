@@ -238,12 +238,11 @@ impl Step<'_> {
         let package = self.package;
         self.claim_name(transaction).await?;
         for version in self.versions {
-            let content = content(version);
+            let row = content(version);
             if version.id == 0 {
-                versions::insert(transaction, package.id, content, version.published_at, now)
-                    .await?;
+                versions::insert(transaction, package.id, row, version.published_at, now).await?;
             } else {
-                versions::update(transaction, version.id, content, now).await?;
+                versions::update(transaction, version.id, row, now).await?;
             }
             package_references::insert_if_absent(transaction, package.id, &version.reference, now)
                 .await?;
