@@ -2,6 +2,9 @@
 
 pub mod composer;
 pub mod database_macro;
+pub mod git;
+pub mod git_server;
 pub mod postgres;
 pub mod process;
 pub mod s3;
+pub mod ssh_server;

@@ -1,0 +1,328 @@
+//! Servers for fixture repositories: smart HTTP in this process, and the git daemon.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
+use tokio::process::Command;
+use tokio::task::AbortHandle;
+
+use crate::git::{exec_path, git_command};
+
+/// The largest request of a client that a test sends.
+const MAX_REQUEST: usize = 64 << 20;
+
+/// A request as the server saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GitRequest {
+    /// Its method, path and query: `GET /acme/lib.git/info/refs?service=git-upload-pack`.
+    pub line: String,
+    /// Its `Authorization`.
+    pub authorization: Option<String>,
+}
+
+/// What a [`GitServer`] serves, before it is started.
+#[derive(Clone, Debug, Default)]
+#[must_use = "nothing is served before `start`"]
+pub struct GitServerBuilder {
+    repositories: BTreeMap<String, PathBuf>,
+    redirects: BTreeMap<String, String>,
+    authorization: Option<String>,
+}
+
+/// Repositories over smart HTTP on a free loopback port. Dropping it closes the port.
+#[derive(Debug)]
+pub struct GitServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+#[derive(Debug)]
+struct Shared {
+    builder: Mutex<GitServerBuilder>,
+    requests: Mutex<Vec<GitRequest>>,
+}
+
+impl GitServerBuilder {
+    /// Serves a bare repository under a path such as `acme/lib.git`.
+    pub fn repository(mut self, path: &str, folder: impl Into<PathBuf>) -> Self {
+        self.repositories.insert(path.to_owned(), folder.into());
+        self
+    }
+
+    /// Answers everything under a path with 301 to the same below a URL.
+    pub fn redirect(mut self, path: &str, url: &str) -> Self {
+        self.redirects.insert(path.to_owned(), url.to_owned());
+        self
+    }
+
+    /// Asks everyone for a user name and a password.
+    pub fn basic_auth(mut self, username: &str, password: &str) -> Self {
+        let pair = STANDARD.encode(format!("{username}:{password}"));
+        self.authorization = Some(format!("Basic {pair}"));
+        self
+    }
+
+    /// Starts to listen.
+    pub async fn start(self) -> GitServer {
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("loopback has a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let shared = Arc::new(Shared {
+            builder: Mutex::new(self),
+            requests: Mutex::default(),
+        });
+        let app = Router::new()
+            .fallback(answer)
+            .with_state(Arc::clone(&shared));
+        let task = tokio::spawn(async move { axum::serve(listener, app).await });
+        GitServer {
+            address,
+            shared,
+            task: task.abort_handle(),
+        }
+    }
+}
+
+impl GitServer {
+    /// What to serve.
+    pub fn builder() -> GitServerBuilder {
+        GitServerBuilder::default()
+    }
+
+    /// Serves one repository under `acme/lib.git`.
+    pub async fn of(repository: &crate::git::GitRepository) -> Self {
+        Self::builder()
+            .repository("acme/lib.git", repository.path())
+            .start()
+            .await
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
+    }
+
+    /// Every request so far, in order.
+    pub fn requests(&self) -> Vec<GitRequest> {
+        lock(&self.shared.requests).clone()
+    }
+
+    /// Changes what is served from now on.
+    pub fn change(&self, change: impl FnOnce(GitServerBuilder) -> GitServerBuilder) {
+        let mut builder = lock(&self.shared.builder);
+        *builder = change(std::mem::take(&mut *builder));
+    }
+}
+
+impl Drop for GitServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let seen = record(&request);
+    lock(&shared.requests).push(seen.clone());
+    let builder = lock(&shared.builder).clone();
+    let path = request.uri().path().trim_start_matches('/').to_owned();
+    let below = |prefix: &str| {
+        let rest = path.strip_prefix(prefix)?;
+        (rest.is_empty() || rest.starts_with('/')).then(|| rest.to_owned())
+    };
+    if builder.authorization.is_some() && seen.authorization != builder.authorization {
+        return plain(StatusCode::UNAUTHORIZED, "who are you?");
+    }
+    for (prefix, url) in &builder.redirects {
+        if let Some(rest) = below(prefix) {
+            let query = request
+                .uri()
+                .query()
+                .map_or_else(String::new, |q| format!("?{q}"));
+            let mut response = plain(StatusCode::MOVED_PERMANENTLY, "moved");
+            let location = format!("{url}{rest}{query}");
+            let location = location.parse().expect("a test redirects to a URL");
+            response.headers_mut().insert(header::LOCATION, location);
+            return response;
+        }
+    }
+    for (prefix, folder) in &builder.repositories {
+        if let Some(rest) = below(prefix) {
+            return backend(folder, &rest, request).await;
+        }
+    }
+    plain(StatusCode::NOT_FOUND, "no such repository")
+}
+
+fn record(request: &Request) -> GitRequest {
+    let target = request.uri().path_and_query().map_or("/", |p| p.as_str());
+    GitRequest {
+        line: format!("{} {target}", request.method()),
+        authorization: text(request.headers(), "authorization"),
+    }
+}
+
+/// Runs `git http-backend` as a web server would.
+async fn backend(folder: &Path, path: &str, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, MAX_REQUEST)
+        .await
+        .expect("a client of ours sends whole bodies");
+    let mut command = Command::from(git_command());
+    command
+        .arg("http-backend")
+        .env("GIT_PROJECT_ROOT", folder)
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("PATH_INFO", path)
+        .env("REQUEST_METHOD", parts.method.as_str())
+        .env("QUERY_STRING", parts.uri.query().unwrap_or_default())
+        .env("CONTENT_LENGTH", body.len().to_string());
+    let passed = [
+        ("content-type", "CONTENT_TYPE"),
+        ("content-encoding", "HTTP_CONTENT_ENCODING"),
+        ("git-protocol", "GIT_PROTOCOL"),
+    ];
+    for (name, variable) in passed {
+        if let Some(value) = text(&parts.headers, name) {
+            command.env(variable, value);
+        }
+    }
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("git is installed");
+    let mut stdin = child.stdin.take().expect("stdin was piped just above");
+    let write = async move { stdin.write_all(&body).await };
+    let (written, output) = tokio::join!(write, child.wait_with_output());
+    let output = output.expect("the child was started");
+    // The backend answers some requests without reading their bodies.
+    drop(written);
+    from_cgi(&output.stdout)
+}
+
+fn from_cgi(output: &[u8]) -> Response {
+    let end = output.windows(4).position(|window| window == b"\r\n\r\n");
+    let Some(end) = end else {
+        return plain(StatusCode::INTERNAL_SERVER_ERROR, "git http-backend failed");
+    };
+    let mut response = Response::new(Body::from(output[end + 4..].to_vec()));
+    for line in String::from_utf8_lossy(&output[..end]).lines() {
+        let Some((name, value)) = line.split_once(": ") else {
+            continue;
+        };
+        if name == "Status" {
+            let code = value.split(' ').next().and_then(|code| code.parse().ok());
+            *response.status_mut() = code.expect("git http-backend writes a status");
+        } else {
+            let name: header::HeaderName = name.parse().expect("git writes header names");
+            let value = value.parse().expect("git writes header values");
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    if status == StatusCode::UNAUTHORIZED {
+        let challenge = "Basic realm=\"git\"".parse().expect("it is a header value");
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    Some(headers.get(name)?.to_str().ok()?.to_owned())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The git daemon, for `git://` URLs, on a free loopback port. Dropping it kills it.
+#[derive(Debug)]
+pub struct GitDaemon {
+    port: u16,
+    child: Child,
+}
+
+impl GitDaemon {
+    /// Serves every repository below a folder. Returns when it accepts connections.
+    pub fn start(folder: &Path) -> Self {
+        for _ in 0..10 {
+            if let Some(daemon) = Self::try_start(folder) {
+                return daemon;
+            }
+        }
+        panic!("git daemon does not start: is git installed, with git-daemon?");
+    }
+
+    /// `git://127.0.0.1:port/path`
+    pub fn url(&self, path: &str) -> String {
+        format!("git://127.0.0.1:{}/{path}", self.port)
+    }
+
+    /// It cannot choose a port itself, and the free one may be taken before it starts.
+    fn try_start(folder: &Path) -> Option<Self> {
+        let free = StdListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        let port = free.local_addr().expect("it is bound").port();
+        drop(free);
+        let mut command = std::process::Command::new(exec_path().join("git-daemon"));
+        let mut child = command
+            .args([
+                "--verbose",
+                "--export-all",
+                "--reuseaddr",
+                "--informative-errors",
+            ])
+            .args(["--listen=127.0.0.1", &format!("--port={port}")])
+            .arg(format!("--base-path={}", folder.display()))
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("git-daemon is installed");
+        let stderr = child.stderr.take().expect("stderr was piped just above");
+        let daemon = Self { port, child };
+        let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
+        let ready = lines.any(|line| line.contains("Ready to rumble"));
+        // It goes on talking; a full pipe would stop it.
+        std::thread::spawn(move || lines.for_each(drop));
+        ready.then_some(daemon)
+    }
+}
+
+impl Drop for GitDaemon {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way nothing is left after this.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
