@@ -25,6 +25,9 @@ pub struct DistOptions<'a> {
     /// Whether to leave a path out: relative to the root, directories without a slash at the end. Every path is asked
     /// about by itself, since composer.json's `archive.exclude` can take a file back in from an excluded directory.
     pub exclude: &'a dyn Fn(&str) -> bool,
+    /// Whether the commit's tree contains submodules. A tar cannot tell: `git archive` also leaves a directory empty
+    /// whose content is all `export-ignore`.
+    pub submodules: bool,
     /// How large it may become.
     pub limits: &'a Limits,
     /// Where the temporary file goes that holds compressed content beyond the first 8 MiB.
@@ -44,7 +47,7 @@ pub struct DistReport {
     pub sha1: [u8; 20],
     /// Its name as a blob.
     pub sha256: [u8; 32],
-    /// It has an empty directory, which `git archive` writes for a submodule and for nothing else.
+    /// The tree contains submodules and the dist an empty directory, as they are in it.
     pub has_submodules: bool,
     /// It has a file that is a Git LFS pointer.
     pub has_lfs: bool,
@@ -159,7 +162,7 @@ impl<'a> Collector<'a> {
     }
 
     fn finish(mut self, out: impl Write) -> Result<DistReport, ArchiveError> {
-        let has_submodules = self.tree.has_empty_directory();
+        let has_submodules = self.options.submodules && self.tree.has_empty_directory();
         let top = format!("{}/", self.options.top_directory).into_bytes();
         let mut entries: Vec<_> = vec![(top.clone(), Entry::directory())];
         for (path, entry) in std::mem::take(&mut self.tree).into_entries()? {
@@ -209,6 +212,7 @@ impl fmt::Debug for DistOptions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DistOptions")
             .field("top_directory", &self.top_directory)
+            .field("submodules", &self.submodules)
             .field("limits", self.limits)
             .field("spool", &self.spool)
             .finish_non_exhaustive()
