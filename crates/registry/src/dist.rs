@@ -161,7 +161,7 @@ pub(crate) async fn build(
 struct Source {
     top_directory: String,
     exclude: ArchiveExclude,
-    has_submodules: bool,
+    submodules: bool,
 }
 
 impl Source {
@@ -190,7 +190,7 @@ impl Source {
         Ok(Self {
             top_directory: format!("{name}-{}", &reference[..SHORT.min(reference.len())]),
             exclude: ArchiveExclude::new(&patterns),
-            has_submodules: tree.submodules > 0,
+            submodules: tree.submodules > 0,
         })
     }
 }
@@ -213,13 +213,13 @@ async fn archive(
         let options = DistOptions {
             top_directory: &source.top_directory,
             exclude: &|path: &str| source.exclude.excludes(path),
+            submodules: source.submodules,
             limits: &limits,
             spool: &temporary,
         };
-        let mut report = write_dist(&mut tar, &options, file.as_file_mut())
+        let report = write_dist(&mut tar, &options, file.as_file_mut())
             .map_err(|error| error.to_string())?;
         tar.finish().map_err(|error| error.to_string())?;
-        report.has_submodules = source.has_submodules;
         file.as_file_mut()
             .rewind()
             .map_err(|error| error.to_string())?;

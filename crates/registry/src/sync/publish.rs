@@ -79,7 +79,7 @@ pub(super) async fn publish(
             package,
             identity: &identity,
             versions: step,
-            removed: if is_last { &plan.remove } else { &[] },
+            removed: if index == 0 { &plan.remove } else { &[] },
             refs: if is_last { &plan.refs } else { &[] },
             removed_refs: if is_last {
                 observation.removed.iter().cloned().collect()
@@ -237,6 +237,10 @@ impl Step<'_> {
         let now = context.registry.now();
         let package = self.package;
         self.claim_name(transaction).await?;
+        // First, so that another ref can take a removed version's place.
+        for version in self.removed {
+            versions::remove(transaction, version.id, now).await?;
+        }
         for version in self.versions {
             let row = content(version);
             if version.id == 0 {
@@ -246,9 +250,6 @@ impl Step<'_> {
             }
             package_references::insert_if_absent(transaction, package.id, &version.reference, now)
                 .await?;
-        }
-        for version in self.removed {
-            versions::remove(transaction, version.id, now).await?;
         }
         package_refs::upsert(transaction, package.id, self.refs).await?;
         package_refs::delete(transaction, package.id, &self.removed_refs).await?;

@@ -1,0 +1,162 @@
+//! A registry in a temporary folder, whose clock and jobs move only when the test says so.
+
+use std::io::Read;
+
+use futures::TryStreamExt;
+use kapelle_outbound::{AddressPolicy, Client, ClientConfig};
+use kapelle_registry::jobs::{End, Ran, Worker};
+use kapelle_registry::secrets::Secrets;
+use kapelle_registry::{
+    Actor, Clock, Limits, Parts, Random, Registry, dist, document, organization, package,
+};
+use kapelle_storage::Database;
+use kapelle_storage::blobs::{Blobs, BlobsConfig};
+use kapelle_storage::db::packages::Package;
+use kapelle_testing::git::GitRepository;
+use kapelle_vcs::{Git, GitConfig, Protocols};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// 2026-11-01T10:00:00Z.
+pub(crate) const START: i64 = 1_793_527_200_000;
+
+pub(crate) struct World {
+    pub(crate) registry: Registry,
+    pub(crate) worker: Worker,
+    pub(crate) clock: Clock,
+    pub(crate) organization_id: i64,
+    _folder: TempDir,
+}
+
+impl World {
+    pub(crate) async fn new(database_url: &str) -> Self {
+        Self::with_limits(database_url, Limits::default()).await
+    }
+
+    pub(crate) async fn with_limits(database_url: &str, limits: Limits) -> Self {
+        kapelle_outbound::install_crypto_provider();
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::connect(database_url).await.unwrap();
+        database.migrate(START).await.unwrap();
+        let outbound = Client::new(ClientConfig {
+            policy: AddressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]),
+            ..ClientConfig::default()
+        })
+        .unwrap();
+        let mut config = GitConfig::new(folder.path().join("mirrors"), outbound.clone());
+        config.protocols = Protocols::all();
+        config.max_refs = limits.refs;
+        config.max_tree_entries = limits.entries;
+        let random = Random::seeded(7);
+        let clock = Clock::manual(START);
+        let key = folder.path().join("secret.key");
+        let registry = Registry::new(Parts {
+            database,
+            blobs: Blobs::open(&BlobsConfig::new("memory:")).unwrap(),
+            git: Git::new(config).unwrap(),
+            protocols: Protocols::all(),
+            outbound,
+            secrets: Secrets::from_file(&key, random.clone()).unwrap(),
+            clock: clock.clone(),
+            random,
+            limits,
+            public_url: "https://kapelle.example/".parse().unwrap(),
+            temporary: folder.path().to_owned(),
+        });
+        let setup = organization::setup(&registry, &Actor::Operator, "acme", None)
+            .await
+            .unwrap();
+        Self {
+            worker: Worker::new(registry.clone(), "test".to_owned()),
+            organization_id: setup.organization.id,
+            registry,
+            clock,
+            _folder: folder,
+        }
+    }
+
+    pub(crate) async fn add(&self, repository: &GitRepository) -> Package {
+        let url = repository.url();
+        let added = package::add(
+            &self.registry,
+            &Actor::Operator,
+            self.organization_id,
+            &url,
+            None,
+        );
+        added.await.unwrap().0
+    }
+
+    /// Runs every job that is due; all of them have to go well.
+    pub(crate) async fn work(&self) -> Vec<Ran> {
+        let ran = self.worker.run_until_idle().await.unwrap();
+        for job in &ran {
+            assert_eq!(job.end, End::Success, "{job:?}");
+        }
+        ran
+    }
+
+    /// Synchronizes a package and gives how that ended; what follows from it is run, too.
+    pub(crate) async fn sync(&self, package: &Package) -> Ran {
+        package::sync(&self.registry, &Actor::Operator, package)
+            .await
+            .unwrap();
+        let ran = self.worker.run_until_idle().await.unwrap();
+        ran.into_iter().next().unwrap()
+    }
+
+    /// The versions in a `p2` document, expanded; `None` where there is no document.
+    pub(crate) async fn versions(&self, path: &str) -> Option<Vec<Value>> {
+        let place = format!("acme/{path}");
+        let document = document::find(&self.registry, &Actor::Operator, &place)
+            .await
+            .ok()?;
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(&document.gzip[..])
+            .read_to_string(&mut text)
+            .unwrap();
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let list = value["packages"]
+            .as_object()?
+            .values()
+            .next()?
+            .as_array()?
+            .clone();
+        let list: Vec<_> = list
+            .into_iter()
+            .map(|version| version.as_object().cloned().unwrap())
+            .collect();
+        Some(
+            kapelle_composer::minify::expand(&list)
+                .into_iter()
+                .map(Value::Object)
+                .collect(),
+        )
+    }
+
+    /// The version numbers in a `p2` document, in its order.
+    pub(crate) async fn numbers(&self, path: &str) -> Vec<String> {
+        let versions = self.versions(path).await.unwrap_or_default();
+        let number = |version: &Value| version["version"].as_str().unwrap().to_owned();
+        versions.iter().map(number).collect()
+    }
+
+    /// The bytes of a dist.
+    pub(crate) async fn dist(&self, name: &str, reference: &str) -> Vec<u8> {
+        let name = name.parse().unwrap();
+        let dist = dist::find(&self.registry, &Actor::Operator, "acme", &name, reference)
+            .await
+            .unwrap();
+        let size = u64::try_from(dist.size).unwrap();
+        let stream = dist::read(&self.registry, &dist, 0..size).await.unwrap();
+        let chunks: Vec<_> = stream.try_collect().await.unwrap();
+        chunks.concat()
+    }
+
+    /// What `package show` says is wrong with a ref.
+    pub(crate) async fn faults(&self, package: &Package) -> Vec<(String, String)> {
+        let id = package.id.to_string();
+        let shown = package::show(&self.registry, &Actor::Operator, self.organization_id, &id);
+        shown.await.unwrap().faults
+    }
+}
