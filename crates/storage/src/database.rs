@@ -34,7 +34,7 @@ pub struct Database(Arc<Pools>);
 
 pub(crate) enum Pools {
     Sqlite(sqlite::Pools),
-    Postgres(postgres::Pools),
+    Postgres(Box<postgres::Pools>),
 }
 
 impl Database {
@@ -46,7 +46,7 @@ impl Database {
         let pools = if let Some(path) = sqlite::path_of(url)? {
             Pools::Sqlite(sqlite::Pools::open(path).await?)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            Pools::Postgres(postgres::Pools::open(url).await?)
+            Pools::Postgres(Box::new(postgres::Pools::open(url).await?))
         } else {
             return Err(StorageError::Url {
                 url: url.split("://").next().unwrap_or_default().to_owned(),

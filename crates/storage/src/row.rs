@@ -57,3 +57,32 @@ macro_rules! columns {
     (@read $row:ident, $field:ident : $wrapper:path) => { $wrapper($row.get(stringify!($field))?) };
 }
 pub(crate) use columns;
+
+#[cfg(test)]
+mod tests {
+    use crate::handle::fetch_all;
+    use crate::statement::sql;
+    use crate::value::values;
+    use crate::{Database, Result};
+
+    #[derive(Debug)]
+    struct Odd {
+        #[expect(dead_code, reason = "reading it fails")]
+        number: i64,
+    }
+    columns!(Odd: number);
+
+    #[tokio::test]
+    async fn a_column_that_cannot_be_read_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("kapelle.db").display());
+        let mut on = Database::connect(&url).await.unwrap().read().await.unwrap();
+        let read: Result<Vec<Odd>> =
+            fetch_all(&mut on, sql!("SELECT 'four' AS number"), values![]).await;
+        let error = read.unwrap_err().to_string();
+        assert!(
+            error.starts_with(r#"the database column "number" cannot be read: "#),
+            "{error}"
+        );
+    }
+}

@@ -55,7 +55,7 @@ impl Watcher {
 
     /// Waits until something may have changed since the last call (or since [`Database::watch`](crate::Database::watch)),
     /// at most `timeout`. `false` means that nothing was seen. On SQLite a change is seen within 200 ms; PostgreSQL
-    /// notifies at once, and the wait ends as `true` after a second in case a notification was lost.
+    /// notifies at once, and the wait ends as `true` after a second in case a notification was lost. After an error the next call connects again.
     pub async fn changed(&mut self, timeout: Duration) -> Result<bool> {
         let deadline = Instant::now() + timeout;
         match &mut self.0 {

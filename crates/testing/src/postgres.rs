@@ -47,9 +47,12 @@ impl Drop for TestPostgres {
                 .expect("a runtime for dropping a test database")
                 .block_on(run(&admin, format!("DROP DATABASE {name} WITH (FORCE)")));
         });
-        if dropped.join().is_err() && !std::thread::panicking() {
-            panic!("the test database {} could not be dropped", self.name);
-        }
+        let gone = dropped.join().is_ok();
+        assert!(
+            gone || std::thread::panicking(),
+            "the test database {} could not be dropped",
+            self.name
+        );
     }
 }
 

@@ -17,7 +17,7 @@ use super::{BlobError, Blobs};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two pieces of an answer; the whole may take as long as its slowest reader.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Where blobs are, and how to get in.
 #[derive(Clone)]
@@ -85,7 +85,7 @@ fn open_folder(path: &str) -> Result<Blobs, BlobError> {
     let store =
         LocalFileSystem::new_with_prefix(&folder).map_err(|source| BlobError::Unusable {
             store: name.clone(),
-            source,
+            source: Box::new(source),
         })?;
     Ok(Blobs {
         store: Arc::new(store.with_fsync(true)),
@@ -135,7 +135,7 @@ fn open_s3(config: &BlobsConfig, url: &Url) -> Result<Blobs, BlobError> {
     }
     let store = builder.build().map_err(|source| BlobError::Unusable {
         store: shown.clone(),
-        source,
+        source: Box::new(source),
     })?;
     Ok(Blobs {
         store: Arc::new(store),

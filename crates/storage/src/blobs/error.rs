@@ -30,7 +30,7 @@ pub enum BlobError {
         /// The store.
         store: String,
         /// What it said.
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
     /// A name is not a SHA-256.
     #[error("a blob's name has 32 bytes, not {length}")]
@@ -74,6 +74,6 @@ pub enum BlobError {
         /// What was tried.
         what: &'static str,
         /// What the store said.
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
 }

@@ -70,7 +70,7 @@ impl Blobs {
         };
         tried.await.map_err(|source| BlobError::Unusable {
             store: self.name.clone(),
-            source,
+            source: Box::new(source),
         })
     }
 
@@ -98,7 +98,7 @@ impl Blobs {
                 blob,
                 store,
                 what,
-                source,
+                source: Box::new(source),
             },
         }
     }

@@ -172,6 +172,66 @@ on_both_databases! {
         assert_eq!(jobs::find(&mut tx, running).await.unwrap().unwrap().state, "cancelled");
     }
 
+    async fn a_chosen_job_is_claimed_before_its_time_but_not_beside_its_twin(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        let first = jobs::enqueue(&mut tx, job("a", NOW + 500)).await.unwrap();
+        let claimed = jobs::claim_one(&mut tx, first, "node", NOW, LEASE).await.unwrap().unwrap();
+        assert_eq!((claimed.id, claimed.attempt, claimed.state.as_str()), (first, 1, "running"));
+        assert_eq!(jobs::claim_one(&mut tx, first, "node", NOW, LEASE).await.unwrap(), None);
+        let twin = jobs::enqueue(&mut tx, job("a", NOW)).await.unwrap();
+        assert_eq!(jobs::claim_one(&mut tx, twin, "node", NOW, LEASE).await.unwrap(), None);
+    }
+
+    async fn a_stopping_node_gives_its_jobs_back_at_once(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        let id = jobs::enqueue(&mut tx, job("a", NOW)).await.unwrap();
+        claim(&mut tx, NOW).await.unwrap();
+        assert_eq!(jobs::release(&mut tx, "other", NOW).await.unwrap(), 0);
+        assert_eq!(jobs::release(&mut tx, "node", NOW).await.unwrap(), 1);
+        assert_eq!(jobs::reclaim_expired(&mut tx, NOW).await.unwrap(), 1);
+        assert_eq!(claim(&mut tx, NOW).await.unwrap().id, id);
+    }
+
+    async fn old_jobs_go_with_their_logs_and_open_ones_stay(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        let mut all = Vec::new();
+        for key in ["old", "recent", "open"] {
+            all.push(jobs::enqueue(&mut tx, job(key, NOW)).await.unwrap());
+        }
+        let lines: Vec<_> = all.iter().map(|id| LogLine { job_id: *id, logged_at: NOW, line: "done".into() }).collect();
+        job_log::append(&mut tx, &lines).await.unwrap();
+        jobs::cancel(&mut tx, all[0], NOW).await.unwrap();
+        jobs::cancel(&mut tx, all[1], NOW + 1).await.unwrap();
+        assert_eq!(jobs::prune(&mut tx, NOW + 1, 10).await.unwrap(), 1);
+        let left = jobs::list(&mut tx, Filter::default(), 10).await.unwrap();
+        assert_eq!(left.iter().map(|job| job.id).collect::<Vec<_>>(), [all[2], all[1]]);
+        assert_eq!(job_log::list(&mut tx, all[0], 10).await.unwrap(), []);
+    }
+
+    async fn many_who_ask_for_the_same_job_get_one(url: String) {
+        let db = open(&url).await;
+        let asking: Vec<_> = (0..6).map(|at| {
+            let db = db.clone();
+            tokio::spawn(async move {
+                let mut tx = db.write().await.unwrap();
+                let id = jobs::enqueue(&mut tx, job("sync:1", NOW - at)).await.unwrap();
+                tx.commit().await.unwrap();
+                id
+            })
+        }).collect();
+        let mut given = BTreeSet::new();
+        for one in asking {
+            given.insert(one.await.unwrap());
+        }
+        assert_eq!(given.len(), 1);
+        let mut on = db.read().await.unwrap();
+        assert_eq!(jobs::list(&mut on, Filter::default(), 10).await.unwrap().len(), 1);
+        assert_eq!(jobs::next_run_at(&mut on).await.unwrap(), Some(NOW - 5));
+    }
+
     async fn jobs_are_listed_newest_first_by_page_and_filter(url: String) {
         let db = open(&url).await;
         let mut tx = db.write().await.unwrap();

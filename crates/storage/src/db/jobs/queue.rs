@@ -1,0 +1,198 @@
+//! Jobs before they run, and those that come back.
+
+use super::Job;
+use crate::Result;
+use crate::db::Number;
+use crate::handle::{Handle, Transaction, execute, fetch_one, fetch_optional};
+use crate::statement::sql;
+use crate::value::values;
+
+/// What a new job is made of; the fields are [`Job`](super::Job)'s.
+#[derive(Debug, Clone, Copy)]
+pub struct NewJob<'n> {
+    pub kind: &'n str,
+    pub payload: &'n str,
+    pub organization_id: Option<i64>,
+    pub package_id: Option<i64>,
+    pub exclusive_key: Option<&'n str>,
+    pub max_attempts: i64,
+    pub run_at: i64,
+    pub created_at: i64,
+}
+
+/// What [`cancel`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It was queued and will not run.
+    AtOnce,
+    /// It is running and was asked to stop.
+    Requested,
+    /// It was over already, or there is no such job.
+    TooLate,
+}
+
+/// Queues a job and returns its key. When a job with the same exclusive key is queued already, that one's key is
+/// returned, and it runs at the earlier of both times; its payload stays.
+pub async fn enqueue(tx: &mut Transaction, new: NewJob<'_>) -> Result<i64> {
+    let sql = sql!(
+        "INSERT INTO jobs (kind, payload, organization_id, package_id, state, exclusive_key, attempt, max_attempts,
+             run_at, cancel_requested, progress_done, progress_total, message, created_at)
+         VALUES ($1, $2, $3, $4, 'queued', $5, 0, $6, $7, FALSE, 0, 0, '', $8)
+         ON CONFLICT (exclusive_key) WHERE state = 'queued' DO UPDATE SET
+             run_at = CASE WHEN excluded.run_at < jobs.run_at THEN excluded.run_at ELSE jobs.run_at END
+         RETURNING id AS value"
+    );
+    let NewJob {
+        kind,
+        payload,
+        organization_id,
+        package_id,
+        exclusive_key,
+        max_attempts,
+        run_at,
+        created_at,
+    } = new;
+    let values = values![
+        kind,
+        payload,
+        organization_id,
+        package_id,
+        exclusive_key,
+        max_attempts,
+        run_at,
+        created_at
+    ];
+    fetch_one::<Number>(tx, sql, values)
+        .await
+        .map(|row| row.value)
+}
+
+/// Takes the next job that is due, whose kind is among `kinds` (empty: any) and whose exclusive key no running job
+/// has. Commit at once, then run it.
+pub async fn claim(
+    tx: &mut Transaction,
+    owner: &str,
+    kinds: &[&str],
+    now: i64,
+    lease_until: i64,
+) -> Result<Option<Job>> {
+    let kinds = match kinds {
+        [] => None,
+        _ => Some(format!(",{},", kinds.join(","))),
+    };
+    let sql = sql!(
+        sqlite: "UPDATE jobs SET state = 'running', attempt = attempt + 1, owner = $1, lease_until = $4,
+                 started_at = $3, message = ''
+             WHERE id = (
+                 SELECT next.id FROM jobs AS next
+                 WHERE next.state = 'queued' AND next.run_at <= $3
+                     AND ($2 IS NULL OR instr($2, ',' || next.kind || ',') > 0)
+                     AND NOT EXISTS (SELECT 1 FROM jobs AS other
+                         WHERE other.state = 'running' AND other.exclusive_key = next.exclusive_key)
+                 ORDER BY next.run_at, next.id LIMIT 1)
+             RETURNING id, kind, payload, organization_id, package_id, state, exclusive_key, attempt, max_attempts,
+                 run_at, owner, lease_until, cancel_requested, progress_done, progress_total, message, created_at,
+                 started_at, finished_at",
+        postgres: "UPDATE jobs SET state = 'running', attempt = attempt + 1, owner = $1, lease_until = $4,
+                 started_at = $3, message = ''
+             WHERE id = (
+                 SELECT next.id FROM jobs AS next
+                 WHERE next.state = 'queued' AND next.run_at <= $3
+                     AND (CAST($2 AS TEXT) IS NULL OR position(',' || next.kind || ',' IN $2) > 0)
+                     AND NOT EXISTS (SELECT 1 FROM jobs AS other
+                         WHERE other.state = 'running' AND other.exclusive_key = next.exclusive_key)
+                 ORDER BY next.run_at, next.id LIMIT 1
+                 FOR UPDATE SKIP LOCKED)
+             RETURNING id, kind, payload, organization_id, package_id, state, exclusive_key, attempt, max_attempts,
+                 run_at, owner, lease_until, cancel_requested, progress_done, progress_total, message, created_at,
+                 started_at, finished_at",
+    );
+    fetch_optional(tx, sql, values![owner, kinds.as_deref(), now, lease_until]).await
+}
+
+/// Makes one queued job run under `owner`, due or not, unless another job of its exclusive key runs.
+pub async fn claim_one(
+    tx: &mut Transaction,
+    id: i64,
+    owner: &str,
+    now: i64,
+    lease_until: i64,
+) -> Result<Option<Job>> {
+    let sql = sql!(
+        "UPDATE jobs SET state = 'running', attempt = attempt + 1, owner = $2, lease_until = $4,
+             started_at = $3, message = ''
+         WHERE id = $1 AND state = 'queued'
+             AND NOT EXISTS (SELECT 1 FROM jobs AS other
+                 WHERE other.state = 'running' AND other.exclusive_key = jobs.exclusive_key)
+         RETURNING id, kind, payload, organization_id, package_id, state, exclusive_key, attempt, max_attempts,
+             run_at, owner, lease_until, cancel_requested, progress_done, progress_total, message, created_at,
+             started_at, finished_at"
+    );
+    fetch_optional(tx, sql, values![id, owner, now, lease_until]).await
+}
+
+/// Takes back the running jobs whose lease ran out and says how many. Each is queued again, or ends: as cancelled
+/// when that was asked for, as an error when its attempts are used up or the same job is queued anyway.
+pub async fn reclaim_expired(tx: &mut Transaction, now: i64) -> Result<u64> {
+    let over = sql!(
+        "UPDATE jobs SET finished_at = $1, owner = NULL, lease_until = NULL,
+             state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'error' END,
+             message = CASE WHEN cancel_requested THEN 'cancelled'
+                 WHEN attempt >= max_attempts THEN 'its worker was lost, and no attempts are left'
+                 ELSE 'its worker was lost (superseded: the same job is queued again)' END
+         WHERE state = 'running' AND lease_until < $1
+             AND (cancel_requested OR attempt >= max_attempts
+                 OR EXISTS (SELECT 1 FROM jobs AS twin
+                     WHERE twin.state = 'queued' AND twin.exclusive_key = jobs.exclusive_key))"
+    );
+    let again = sql!(
+        "UPDATE jobs SET state = 'queued', run_at = $1, message = 'its worker was lost', owner = NULL,
+             lease_until = NULL
+         WHERE state = 'running' AND lease_until < $1"
+    );
+    let over = execute(tx, over, values![now]).await?;
+    Ok(over + execute(tx, again, values![now]).await?)
+}
+
+/// Cancels a queued job, or asks the owner of a running one to stop.
+pub async fn cancel(tx: &mut Transaction, id: i64, now: i64) -> Result<Cancelled> {
+    let queued = sql!(
+        "UPDATE jobs SET state = 'cancelled', message = 'cancelled', finished_at = $2
+         WHERE id = $1 AND state = 'queued'"
+    );
+    if execute(tx, queued, values![id, now]).await? > 0 {
+        return Ok(Cancelled::AtOnce);
+    }
+    let running =
+        sql!("UPDATE jobs SET cancel_requested = TRUE WHERE id = $1 AND state = 'running'");
+    Ok(match execute(tx, running, values![id]).await? {
+        0 => Cancelled::TooLate,
+        _ => Cancelled::Requested,
+    })
+}
+
+/// When the next queued job is due, possibly in the past; `None`: nothing is queued.
+pub async fn next_run_at(on: &mut impl Handle) -> Result<Option<i64>> {
+    let sql =
+        sql!("SELECT MIN(run_at) AS value FROM jobs WHERE state = 'queued' HAVING COUNT(*) > 0");
+    let row: Option<Number> = fetch_optional(on, sql, values![]).await?;
+    Ok(row.map(|row| row.value))
+}
+
+/// Ends the leases of everything that `owner` runs, so that [`reclaim_expired`] gives it back at once.
+pub async fn release(tx: &mut Transaction, owner: &str, now: i64) -> Result<u64> {
+    let sql = sql!("UPDATE jobs SET lease_until = $2 - 1 WHERE owner = $1 AND state = 'running'");
+    execute(tx, sql, values![owner, now]).await
+}
+
+/// Deletes up to `limit` jobs that ended before `before`, with their logs.
+pub async fn prune(tx: &mut Transaction, before: i64, limit: i64) -> Result<u64> {
+    let logs = sql!(
+        "DELETE FROM job_log WHERE job_id IN (SELECT id FROM jobs WHERE finished_at < $1 ORDER BY id LIMIT $2)"
+    );
+    execute(tx, logs, values![before, limit]).await?;
+    let jobs = sql!(
+        "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE finished_at < $1 ORDER BY id LIMIT $2)"
+    );
+    execute(tx, jobs, values![before, limit]).await
+}

@@ -1,0 +1,130 @@
+//! What the owner of a running job may write, fenced by the attempt.
+
+use crate::Result;
+use crate::db::{Flag, Number};
+use crate::handle::{Transaction, execute, fetch_optional};
+use crate::statement::sql;
+use crate::value::values;
+
+/// What [`heartbeat`] tells the owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lease {
+    /// Go on.
+    Held,
+    /// Stop, and [`finish`] as [`Outcome::Cancelled`].
+    CancelRequested,
+    /// Stop at once: the job is no longer yours.
+    Lost,
+}
+
+/// How a job ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did what it should.
+    Success,
+    /// It did not and will not.
+    Error,
+    /// It was asked to stop and did.
+    Cancelled,
+}
+
+impl Outcome {
+    fn state(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Error => "error",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Prolongs the lease of a running job.
+pub async fn heartbeat(
+    tx: &mut Transaction,
+    id: i64,
+    attempt: i64,
+    owner: &str,
+    lease_until: i64,
+) -> Result<Lease> {
+    let sql = sql!(
+        "UPDATE jobs SET lease_until = $4 WHERE id = $1 AND attempt = $2 AND owner = $3 AND state = 'running'
+         RETURNING cancel_requested AS value"
+    );
+    let row: Option<Flag> =
+        fetch_optional(tx, sql, values![id, attempt, owner, lease_until]).await?;
+    Ok(match row {
+        None => Lease::Lost,
+        Some(Flag { value: false }) => Lease::Held,
+        Some(_) => Lease::CancelRequested,
+    })
+}
+
+/// Whether this attempt still runs, asked in the transaction that publishes its work; on PostgreSQL the row stays
+/// locked until the end, so that nobody can take the job over meanwhile.
+pub async fn is_held(tx: &mut Transaction, id: i64, attempt: i64) -> Result<bool> {
+    let sql = sql!(
+        sqlite: "SELECT id AS value FROM jobs WHERE id = $1 AND attempt = $2 AND state = 'running'",
+        postgres: "SELECT id AS value FROM jobs WHERE id = $1 AND attempt = $2 AND state = 'running' FOR UPDATE",
+    );
+    let row: Option<Number> = fetch_optional(tx, sql, values![id, attempt]).await?;
+    Ok(row.is_some())
+}
+
+/// Notes how far a running job is; `false`: it is no longer this attempt's.
+pub async fn progress(
+    tx: &mut Transaction,
+    id: i64,
+    attempt: i64,
+    done: i64,
+    total: i64,
+    message: &str,
+) -> Result<bool> {
+    let sql = sql!(
+        "UPDATE jobs SET progress_done = $3, progress_total = $4, message = $5
+         WHERE id = $1 AND attempt = $2 AND state = 'running'"
+    );
+    Ok(execute(tx, sql, values![id, attempt, done, total, message]).await? > 0)
+}
+
+/// Ends a running job; `false`: it is no longer this attempt's to end.
+pub async fn finish(
+    tx: &mut Transaction,
+    id: i64,
+    attempt: i64,
+    outcome: Outcome,
+    message: &str,
+    now: i64,
+) -> Result<bool> {
+    let sql = sql!(
+        "UPDATE jobs SET state = $3, message = $4, finished_at = $5, owner = NULL, lease_until = NULL
+         WHERE id = $1 AND attempt = $2 AND state = 'running'"
+    );
+    Ok(execute(tx, sql, values![id, attempt, outcome.state(), message, now]).await? > 0)
+}
+
+/// Queues a running job again for another attempt at `run_at`; `false`: it is no longer this attempt's. When another
+/// job with its exclusive key is queued meanwhile, that one goes on instead and this one ends as an error.
+pub async fn retry_later(
+    tx: &mut Transaction,
+    id: i64,
+    attempt: i64,
+    run_at: i64,
+    message: &str,
+    now: i64,
+) -> Result<bool> {
+    let superseded = sql!(
+        "UPDATE jobs SET state = 'error', message = $3, finished_at = $4, owner = NULL, lease_until = NULL
+         WHERE id = $1 AND attempt = $2 AND state = 'running'
+             AND EXISTS (SELECT 1 FROM jobs AS twin
+                 WHERE twin.state = 'queued' AND twin.exclusive_key = jobs.exclusive_key)"
+    );
+    let ended = format!("{message} (superseded: the same job is queued again)");
+    if execute(tx, superseded, values![id, attempt, &ended, now]).await? > 0 {
+        return Ok(true);
+    }
+    let sql = sql!(
+        "UPDATE jobs SET state = 'queued', run_at = $3, message = $4, owner = NULL, lease_until = NULL
+         WHERE id = $1 AND attempt = $2 AND state = 'running'"
+    );
+    Ok(execute(tx, sql, values![id, attempt, run_at, message]).await? > 0)
+}
