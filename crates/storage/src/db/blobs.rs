@@ -80,6 +80,23 @@ pub async fn claim_deletable(
     fetch_all(tx, sql, values![before, now, limit]).await
 }
 
+/// Like [`claim_deletable`] for one blob, however lately it was touched; `None`: something refers to it.
+pub async fn claim(tx: &mut Transaction, sha256: &[u8], now: i64) -> Result<Option<Blob>> {
+    // A writer that refers to the blob right now holds its row: wait for it in a statement of its own, as one that
+    // waits would still look at the dists of before.
+    let wait = sql!(
+        sqlite: "SELECT touched_at FROM blobs WHERE sha256 = $1",
+        postgres: "SELECT touched_at FROM blobs WHERE sha256 = $1 FOR UPDATE",
+    );
+    execute(tx, wait, values![sha256]).await?;
+    let sql = sql!(
+        "UPDATE blobs SET state = 'deleting', touched_at = $2
+         WHERE sha256 = $1 AND NOT EXISTS (SELECT 1 FROM dists WHERE dists.sha256 = blobs.sha256)
+         RETURNING sha256, size, state, touched_at"
+    );
+    fetch_optional(tx, sql, values![sha256, now]).await
+}
+
 /// Drops the row of a blob whose bytes are deleted; `false`: it was not being deleted.
 pub async fn drop_row(tx: &mut Transaction, sha256: &[u8]) -> Result<bool> {
     let sql = sql!("DELETE FROM blobs WHERE sha256 = $1 AND state = 'deleting'");

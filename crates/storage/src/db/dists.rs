@@ -39,6 +39,15 @@ pub async fn find(on: &mut impl Handle, package_id: i64, reference: &str) -> Res
     fetch_optional(on, sql, values![package_id, reference]).await
 }
 
+/// Every dist of a package.
+pub async fn list(on: &mut impl Handle, package_id: i64) -> Result<Vec<Dist>> {
+    let sql = sql!(
+        "SELECT package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at
+         FROM dists WHERE package_id = $1 ORDER BY reference"
+    );
+    fetch_all(on, sql, values![package_id]).await
+}
+
 /// A package's dists: commit to `shasum`.
 pub async fn shasums(on: &mut impl Handle, package_id: i64) -> Result<BTreeMap<String, String>> {
     let sql = sql!("SELECT reference, sha1 FROM dists WHERE package_id = $1");

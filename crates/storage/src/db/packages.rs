@@ -370,6 +370,12 @@ pub async fn advance_revision(tx: &mut Transaction, id: i64, revision: i64) -> R
     Ok(execute(tx, sql, values![id, revision]).await? > 0)
 }
 
+/// Moves the revision on, so that a publication that is being prepared is prepared again.
+pub async fn bump_revision(tx: &mut Transaction, id: i64) -> Result<()> {
+    let sql = sql!("UPDATE packages SET revision = revision + 1 WHERE id = $1");
+    execute_one(tx, sql, values![id], "packages", id).await
+}
+
 /// Live packages of all organizations that were last synchronized before `before` or never, by key after `after_id`.
 pub async fn list_unsynced_since(
     on: &mut impl Handle,

@@ -56,13 +56,13 @@ on_both_databases! {
     async fn a_collector_and_a_writer_at_the_same_time_never_both_win(url: String) {
         let db = open(&url).await;
         let package = new_package(&db).await;
-        for round in 0..20_u8 {
+        for round in 0..40_u8 {
             let sha256 = vec![round; 32];
             let mut tx = db.write().await.unwrap();
             blobs::touch(&mut tx, &sha256, 5, NOW).await.unwrap();
             tx.commit().await.unwrap();
             let writer = tokio::spawn(refer(db.clone(), package, sha256.clone()));
-            let collector = tokio::spawn(collect(db.clone()));
+            let collector = tokio::spawn(collect(db.clone(), sha256, round % 2 == 0));
             let (referred, claimed) = (writer.await.unwrap(), collector.await.unwrap());
             assert_ne!(referred, claimed, "round {round}");
         }
@@ -129,13 +129,17 @@ async fn refer(db: Database, package: i64, sha256: Vec<u8>) -> bool {
     }
 }
 
-/// Whether a blob was claimed.
-async fn collect(db: Database) -> bool {
+/// Whether the blob was claimed, in one of the two ways.
+async fn collect(db: Database, sha256: Vec<u8>, by_name: bool) -> bool {
     let mut tx = db.write().await.unwrap();
-    let claimed = blobs::claim_deletable(&mut tx, LATER, LATER + 1, 10)
-        .await
-        .unwrap();
+    let claimed = if by_name {
+        let claimed = blobs::claim(&mut tx, &sha256, LATER + 1).await;
+        claimed.unwrap().is_some()
+    } else {
+        let claimed = blobs::claim_deletable(&mut tx, LATER, LATER + 1, 10).await;
+        !claimed.unwrap().is_empty()
+    };
     tokio::task::yield_now().await;
     tx.commit().await.unwrap();
-    !claimed.is_empty()
+    claimed
 }
