@@ -29,6 +29,7 @@ const NOT_FOUND: &[&str] = &[
     "returned error: 410",
     "epository not found",
     "access denied or repository not exported",
+    "no such repository",
     "could not be found or you don't have permission",
 ];
 const NOT_A_REPOSITORY: &[&str] = &[

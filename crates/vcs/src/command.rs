@@ -19,6 +19,7 @@ use crate::text;
 /// that was parsed and rebuilt.
 pub(crate) struct GitCommand {
     command: Command,
+    binary: String,
     /// For sentences: "list the refs of …".
     doing: String,
     config: Vec<(String, String)>,
@@ -106,6 +107,7 @@ impl GitCommand {
         }
         Self {
             command,
+            binary: config.binary.display().to_string(),
             doing: doing.into(),
             config: settings,
             secrets: Vec::new(),
@@ -241,7 +243,7 @@ impl GitCommand {
 
     pub(crate) fn not_started(&self, source: io::Error) -> VcsError {
         if source.kind() == io::ErrorKind::NotFound {
-            let binary = self.command.get_program().to_string_lossy().into_owned();
+            let binary = self.binary.clone();
             return VcsError::GitMissing { binary, source };
         }
         self.failed(source)

@@ -30,6 +30,8 @@ pub(crate) struct Lines {
     url: String,
     limit: usize,
     pending: Vec<u8>,
+    /// Whether anything was announced at all.
+    pub(crate) any: bool,
     /// The object that HEAD is at.
     head: Option<String>,
     listing: Listing,
@@ -42,6 +44,7 @@ impl Lines {
             url: url.to_string(),
             limit,
             pending: Vec::new(),
+            any: false,
             head: None,
             listing: Listing::default(),
         }
@@ -88,6 +91,7 @@ impl Lines {
         let Some((value, name)) = line.split_once('\t') else {
             return Ok(());
         };
+        self.any = true;
         if let Some(target) = value.strip_prefix("ref: ") {
             if name == "HEAD" && refname::check(target).is_ok() {
                 self.listing.default_branch = target.strip_prefix("refs/heads/").map(str::to_owned);
@@ -109,10 +113,7 @@ impl Lines {
             Some(name) => (name, true),
             None => (name, false),
         };
-        let outcome = refname::check(name).and_then(|()| {
-            let known = refname::is_oid(value);
-            known.then_some(()).ok_or("its object name is none")
-        });
+        let outcome = refname::check(name).and_then(|()| check_target(value));
         match outcome {
             Ok(()) => {
                 self.listing.refs.insert(name.to_owned(), value.to_owned());
@@ -154,6 +155,14 @@ impl Lines {
         let usual = ["main", "master", "trunk", "develop"];
         usual.iter().copied().find(is_head).map(str::to_owned)
     }
+}
+
+/// A ref that is broken upstream, for instance by its name, is announced with zeros.
+fn check_target(oid: &str) -> Result<(), &'static str> {
+    if !refname::is_oid(oid) || oid.bytes().all(|digit| digit == b'0') {
+        return Err("it is broken: it names no object");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -142,9 +142,9 @@ impl Mirror {
             .map_err(VcsError::io(format!("share {}", self.lock.display())))
     }
 
-    /// The error of a command on this mirror, if it failed.
+    /// The error of a command on this mirror, if it failed, or if it called a damaged object a missing one.
     pub(crate) fn judge(&self, doing: &str, finished: &Finished) -> Result<(), VcsError> {
-        if finished.success {
+        if finished.success && !classify::is_corrupt(&finished.stderr) {
             return Ok(());
         }
         Err(self.failure(doing, finished))

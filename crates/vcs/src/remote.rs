@@ -11,6 +11,10 @@ use crate::url::RepositoryUrl;
 
 /// What git asks a server first; what answers it is the repository.
 const INFO: &str = "/info/refs?service=git-upload-pack";
+/// What a repository answers to that.
+const ADVERTISEMENT: &str = "application/x-git-upload-pack-advertisement";
+/// How long an answer without refs may be.
+const MAX_INFO: u64 = 64 * 1024;
 
 impl Git {
     /// Lists the branches and tags of a repository. Nothing is fetched.
@@ -41,9 +45,32 @@ impl Git {
             .stream(|piece| lines.feed(piece))
             .await?;
         connection.judge(&doing, &finished)?;
+        if !lines.any {
+            self.expect_repository(access).await?;
+        }
         let mut listing = lines.finish();
         listing.new_host_keys = connection.new_host_keys()?;
         Ok(listing)
+    }
+
+    /// To git, a web page without line ends is a repository without refs. A real one says what it is.
+    async fn expect_repository(&self, access: &Access<'_>) -> Result<(), VcsError> {
+        if !access.url.protocol().is_http() {
+            return Ok(());
+        }
+        let outbound = &self.config().outbound;
+        let answer = outbound
+            .get(&info(access.url)?, authorization(access), MAX_INFO)
+            .await
+            .map_err(|error| refused(access.url, error))?;
+        let kind = answer.headers.get(header::CONTENT_TYPE);
+        if kind.is_some_and(|kind| kind == ADVERTISEMENT) {
+            return Ok(());
+        }
+        Err(VcsError::NotARepository {
+            url: access.url.to_string(),
+            detail: "the server answers with something else".to_owned(),
+        })
     }
 
     /// Where a redirecting server leads. Each hop is checked; the credential stays at its own host.
@@ -56,9 +83,7 @@ impl Git {
             url: access.url.to_string(),
             detail,
         };
-        let base = access.url.to_string();
-        let asked = format!("{}{INFO}", base.trim_end_matches('/'));
-        let asked = Url::parse(&asked).map_err(|error| not_followed(error.to_string()))?;
+        let asked = info(access.url)?;
         let reached = self
             .config()
             .outbound
@@ -86,6 +111,15 @@ pub(crate) fn redirected<'a>(access: &Access<'a>, url: &'a RepositoryUrl) -> Acc
         credential,
         ..*access
     }
+}
+
+fn info(url: &RepositoryUrl) -> Result<Url, VcsError> {
+    let base = url.to_string();
+    let asked = format!("{}{INFO}", base.trim_end_matches('/'));
+    Url::parse(&asked).map_err(|error| VcsError::NotARepository {
+        url: base,
+        detail: error.to_string(),
+    })
 }
 
 fn authorization(access: &Access<'_>) -> HeaderMap {

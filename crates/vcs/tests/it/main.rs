@@ -1,0 +1,18 @@
+//! Real git against real servers, on loopback and in temporary folders.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails with the place"
+)]
+
+mod archive;
+mod daemon;
+mod hostile;
+mod http;
+mod local;
+mod mirror;
+mod read;
+mod secrets;
+mod ssh;
+mod url;
+mod world;
