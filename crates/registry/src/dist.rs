@@ -1,6 +1,6 @@
 //! Dists: the archive of a published commit, built once, the same bytes for ever.
 
-use std::io::Seek;
+use std::io::{BufWriter, Seek};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -10,12 +10,13 @@ use kapelle_composer::{ArchiveExclude, Manifest, PackageName};
 use kapelle_storage::StorageError;
 use kapelle_storage::blobs::BlobError;
 use kapelle_storage::db::dists::{self as rows, Dist};
+use kapelle_storage::db::package_references;
 use kapelle_storage::db::packages::{self, Package};
-use kapelle_storage::db::{blobs, package_references};
 use kapelle_vcs::{FileContent, Mirror, TarReader, VcsError};
 
 use crate::access::{self, Denied};
 use crate::actor::Actor;
+use crate::blob;
 use crate::flights::Flights;
 use crate::organization::{self, VisibleError};
 use crate::registry::Registry;
@@ -131,11 +132,7 @@ pub(crate) async fn build(
     {
         return Ok(dist);
     }
-    let unavailable = |reason: String| DistError::Unavailable {
-        package: package.name.clone().unwrap_or_default(),
-        reference: reference.to_owned(),
-        reason,
-    };
+    let unavailable = |reason: String| unavailable(package, reference, reason);
     let mirror = registry.parts.git.mirror(package.id);
     if !mirror
         .has(reference)
@@ -155,6 +152,14 @@ pub(crate) async fn build(
         .map_err(|error| unavailable(error.to_string()))?;
     let (file, report) = archive(registry, tar, source).await.map_err(unavailable)?;
     store(registry, package, reference, &file, &report).await
+}
+
+fn unavailable(package: &Package, reference: &str, reason: String) -> DistError {
+    DistError::Unavailable {
+        package: package.name.clone().unwrap_or_default(),
+        reference: reference.to_owned(),
+        reason,
+    }
 }
 
 /// What decides a dist's bytes besides the tree.
@@ -217,7 +222,7 @@ async fn archive(
             limits: &limits,
             spool: &temporary,
         };
-        let report = write_dist(&mut tar, &options, file.as_file_mut())
+        let report = write_dist(&mut tar, &options, BufWriter::new(file.as_file_mut()))
             .map_err(|error| error.to_string())?;
         tar.finish().map_err(|error| error.to_string())?;
         file.as_file_mut()
@@ -239,20 +244,17 @@ async fn store(
     file: &tempfile::NamedTempFile,
     report: &DistReport,
 ) -> Result<Dist, DistError> {
+    let failed = |error: &dyn std::error::Error| unavailable(package, reference, error.to_string());
     let size = i64::try_from(report.size).unwrap_or(i64::MAX);
-    let mut transaction = registry.database().write().await?;
-    blobs::touch(&mut transaction, &report.sha256, size, registry.now()).await?;
-    transaction.commit().await?;
-    let stored = registry
+    blob::announce(registry, &report.sha256, size)
+        .await
+        .map_err(|error| failed(&error))?;
+    registry
         .parts
         .blobs
         .put_file(&report.sha256, file.path())
-        .await;
-    stored.map_err(|error| DistError::Unavailable {
-        package: package.name.clone().unwrap_or_default(),
-        reference: reference.to_owned(),
-        reason: error.to_string(),
-    })?;
+        .await
+        .map_err(|error| failed(&error))?;
     let dist = Dist {
         package_id: package.id,
         reference: reference.to_owned(),
@@ -264,6 +266,10 @@ async fn store(
         created_at: registry.now(),
     };
     let mut transaction = registry.database().write().await?;
+    let published = package_references::find(&mut transaction, package.id, reference).await?;
+    if published.is_some_and(|published| published.purged_at.is_some()) {
+        return Err(DistError::Purged(package.name.clone().unwrap_or_default()));
+    }
     rows::insert_if_absent(&mut transaction, &dist).await?;
     let kept = rows::find(&mut transaction, package.id, reference).await?;
     transaction.commit().await?;

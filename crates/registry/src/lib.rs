@@ -7,6 +7,7 @@ pub mod access;
 pub mod actor;
 pub mod api_key;
 pub mod audit;
+pub mod blob;
 pub mod clock;
 pub mod credential;
 pub mod dist;

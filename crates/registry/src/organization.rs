@@ -90,15 +90,6 @@ pub async fn setup(
             hook_secret: sealed.into(),
             created_at: now,
         };
-        changes::append(
-            &mut transaction,
-            now,
-            created.id,
-            "organization",
-            "update",
-            name,
-        )
-        .await?;
         audit::record(
             registry,
             &mut transaction,
@@ -133,6 +124,8 @@ pub async fn setup(
     )
     .await?
     .secret;
+    let id = organization.id;
+    changes::append(&mut transaction, now, id, "organization", "update", name).await?;
     transaction.commit().await?;
     registry.catch_up().await?;
     Ok(Setup {

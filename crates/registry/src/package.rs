@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::access::{self, Denied};
 use crate::actor::Actor;
 use crate::audit;
+use crate::blob;
 use crate::clock::Millis;
 use crate::document;
 use crate::jobs::{self, SyncPackage};
@@ -54,6 +55,9 @@ pub enum PackageError {
     /// Its documents could not be made.
     #[error("{0}")]
     Document(String),
+    /// Its rows are gone, and some of its bytes are not.
+    #[error("{0} can no longer be installed, but not all of its bytes were destroyed: {1}")]
+    Destroy(String, String),
     /// The database failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -256,7 +260,6 @@ pub async fn remove(
     let now = registry.now();
     let mut transaction = registry.database().write().await?;
     rows::remove(&mut transaction, package.id, now).await?;
-    document::withdraw(registry, &mut transaction, package).await?;
     let name = display_name(package);
     record(
         registry,
@@ -267,6 +270,7 @@ pub async fn remove(
         &name,
     )
     .await?;
+    document::withdraw(registry, &mut transaction, package).await?;
     transaction.commit().await?;
     registry.catch_up().await?;
     Ok(())
@@ -351,8 +355,13 @@ pub async fn purge(
     for package in removed {
         let mut transaction = registry.database().write().await?;
         package_references::mark_all_purged(&mut transaction, package.id, now).await?;
+        let dists = dists::list(&mut transaction, package.id).await?;
         dists::delete_all(&mut transaction, package.id).await?;
         versions::purge(&mut transaction, package.id, i64::MAX).await?;
+        let mut orphans = Vec::new();
+        for dist in dists {
+            orphans.extend(blobs::claim(&mut transaction, &dist.sha256, now).await?);
+        }
         record(
             registry,
             &mut transaction,
@@ -362,7 +371,6 @@ pub async fn purge(
             &name,
         )
         .await?;
-        let orphans = blobs::claim_deletable(&mut transaction, now, now, i64::MAX).await?;
         transaction.commit().await?;
         destroy(registry, &package, orphans).await?;
     }
@@ -374,27 +382,16 @@ async fn destroy(
     package: &Package,
     orphans: Vec<Blob>,
 ) -> Result<(), PackageError> {
-    let failed = |error: String| {
-        PackageError::Document(format!("purging {}: {error}", display_name(package)))
+    let failed = |error: &dyn std::error::Error| {
+        PackageError::Destroy(display_name(package), error.to_string())
     };
-    for blob in orphans {
-        registry
-            .parts
-            .blobs
-            .delete(&blob.sha256)
+    for claimed in orphans {
+        blob::collect(registry, &claimed)
             .await
-            .map_err(|error| failed(error.to_string()))?;
-        let mut transaction = registry.database().write().await?;
-        blobs::drop_row(&mut transaction, &blob.sha256).await?;
-        transaction.commit().await?;
+            .map_err(|error| failed(&error))?;
     }
-    registry
-        .parts
-        .git
-        .mirror(package.id)
-        .reset()
-        .await
-        .map_err(|error| failed(error.to_string()))
+    let mirror = registry.parts.git.mirror(package.id);
+    mirror.reset().await.map_err(|error| failed(&error))
 }
 
 async fn record(
@@ -451,7 +448,7 @@ pub async fn changes_since(
     let page =
         changes::since_for_organization(&mut connection, organization_id, since, Some(until), FEED)
             .await?;
-    if since < oldest.min(until) - 1 || i64::try_from(page.len()).unwrap_or(FEED) >= FEED {
+    if since < oldest || i64::try_from(page.len()).unwrap_or(FEED) >= FEED {
         return Ok(ChangesFeed::Resync { until });
     }
     let actions = page

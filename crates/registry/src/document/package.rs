@@ -183,10 +183,10 @@ pub async fn refresh_package(
         if !packages::advance_revision(&mut transaction, package_id, revision).await? {
             continue;
         }
-        documents.write(registry, &mut transaction).await?;
         if let Some(context) = context {
             context.fence(&mut transaction).await?;
         }
+        documents.write(registry, &mut transaction).await?;
         transaction.commit().await?;
         registry.catch_up().await?;
         return Ok(());
@@ -202,7 +202,7 @@ pub(crate) async fn withdraw(
     transaction: &mut Transaction,
     package: &Package,
 ) -> Result<(), StorageError> {
-    packages::advance_revision(transaction, package.id, package.revision).await?;
+    packages::bump_revision(transaction, package.id).await?;
     let Some(name) = &package.name else {
         return Ok(());
     };

@@ -63,6 +63,7 @@ impl Registry {
     async fn claim_schedule(&self, name: &str, every: Millis) -> Result<bool, StorageError> {
         let now = self.now();
         let mut transaction = self.database().write().await?;
+        schedules::ensure(&mut transaction, name, now).await?;
         let due = schedules::claim_due(&mut transaction, name, now, now + every).await?;
         transaction.commit().await?;
         Ok(due)

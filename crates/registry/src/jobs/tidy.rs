@@ -4,6 +4,7 @@ use kapelle_storage::db::{blobs, changes, jobs};
 use serde::{Deserialize, Serialize};
 
 use super::{Job, JobContext, JobError};
+use crate::blob;
 use crate::clock::{DAY, HOUR};
 
 /// How long the change sequence is kept; a follower that was away longer starts anew.
@@ -36,13 +37,11 @@ impl Job for Tidy {
             blobs::claim_deletable(&mut transaction, now - KEEP_BLOBS, now, BATCH).await?;
         transaction.commit().await?;
 
-        for blob in &orphans {
+        for claimed in &orphans {
             context.check()?;
-            let deleted = registry.parts.blobs.delete(&blob.sha256).await;
-            deleted.map_err(|error| JobError::Retry(error.to_string()))?;
-            let mut transaction = registry.database().write().await?;
-            blobs::drop_row(&mut transaction, &blob.sha256).await?;
-            transaction.commit().await?;
+            blob::collect(registry, claimed)
+                .await
+                .map_err(|error| JobError::Retry(error.to_string()))?;
         }
         Ok(format!("deleted {} blobs", orphans.len()))
     }

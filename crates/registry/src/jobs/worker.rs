@@ -17,7 +17,7 @@ use crate::registry::Registry;
 /// How long a job stays ours without a heartbeat.
 const LEASE: Millis = 60 * SECOND;
 /// How often the heartbeat beats.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How often the queue is looked at when nothing woke us.
 const POLL: Duration = Duration::from_secs(1);
 

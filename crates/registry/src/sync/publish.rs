@@ -218,11 +218,12 @@ impl Step<'_> {
         }
         self.write_rows(context, &mut transaction).await?;
         provided_names::replace(&mut transaction, self.package.id, &provided).await?;
-        documents.write(registry, &mut transaction).await?;
         if self.is_last {
             self.finish(context, &mut transaction).await?;
         }
         context.fence(&mut transaction).await?;
+        // Last: it holds the lock of the change sequence until the commit.
+        documents.write(registry, &mut transaction).await?;
         transaction.commit().await?;
         registry.wake_workers();
         registry.catch_up().await?;

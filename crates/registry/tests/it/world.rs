@@ -87,6 +87,14 @@ impl World {
         added.await.unwrap().0
     }
 
+    /// The package as it is now.
+    pub(crate) async fn now(&self, package: &Package) -> Package {
+        let id = package.id.to_string();
+        package::find(&self.registry, &Actor::Operator, self.organization_id, &id)
+            .await
+            .unwrap()
+    }
+
     /// Runs every job that is due; all of them have to go well.
     pub(crate) async fn work(&self) -> Vec<Ran> {
         let ran = self.worker.run_until_idle().await.unwrap();

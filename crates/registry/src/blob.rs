@@ -1,0 +1,54 @@
+//! Bytes that come and go without ever being lost: who stores announces first, who deletes claims first.
+
+use std::time::Duration;
+
+use kapelle_storage::StorageError;
+use kapelle_storage::blobs::BlobError;
+use kapelle_storage::db::blobs::{self as rows, Blob, Touched};
+
+use crate::registry::Registry;
+
+/// How often and how long a writer waits for a collector that is deleting the same bytes.
+const WAITS: usize = 40;
+/// As above.
+const WAIT: Duration = Duration::from_millis(250);
+
+/// Why bytes could not be stored or deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// The same bytes are being deleted by somebody who does not come to an end.
+    #[error("the same bytes are just being deleted: try again later")]
+    Deleting,
+    /// The store failed.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Announces that bytes are about to be stored, so that no collector takes them before they are referred to.
+pub(crate) async fn announce(
+    registry: &Registry,
+    sha256: &[u8],
+    size: i64,
+) -> Result<(), CollectError> {
+    for _ in 0..WAITS {
+        let mut transaction = registry.database().write().await?;
+        let touched = rows::touch(&mut transaction, sha256, size, registry.now()).await?;
+        transaction.commit().await?;
+        match touched {
+            Touched::Live => return Ok(()),
+            Touched::Deleting => tokio::time::sleep(WAIT).await,
+        }
+    }
+    Err(CollectError::Deleting)
+}
+
+/// Deletes the bytes of a claimed blob, then its row.
+pub(crate) async fn collect(registry: &Registry, claimed: &Blob) -> Result<(), CollectError> {
+    registry.parts.blobs.delete(&claimed.sha256).await?;
+    let mut transaction = registry.database().write().await?;
+    rows::drop_row(&mut transaction, &claimed.sha256).await?;
+    Ok(transaction.commit().await?)
+}

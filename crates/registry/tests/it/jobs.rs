@@ -1,0 +1,111 @@
+//! Jobs: retried with patience, taken over when their worker is lost, never run twice to effect.
+
+use kapelle_registry::clock::{HOUR, MINUTE, SECOND};
+use kapelle_registry::jobs::{self, End, Worker};
+use kapelle_registry::{Actor, package};
+use kapelle_storage::db::jobs as rows;
+use kapelle_testing::git::GitRepository;
+use kapelle_testing::on_both_databases;
+
+use crate::world::World;
+
+const LIB: &str = r#"{"name": "acme/lib"}"#;
+
+on_both_databases! {
+    async fn an_unreachable_repository_is_tried_again_later_and_then_given_up(url: String) {
+        let world = World::new(&url).await;
+        // Nobody listens on the discard port.
+        let address = "http://127.0.0.1:9/acme/lib.git";
+        let (added, job) =
+            package::add(&world.registry, &Actor::Operator, world.organization_id, address, None)
+                .await
+                .unwrap();
+        let mut waits = Vec::new();
+        loop {
+            let ran = world.worker.run_next().await.unwrap().unwrap();
+            assert_eq!(ran.id, job);
+            if ran.end != End::Again {
+                assert_eq!(ran.end, End::Error);
+                break;
+            }
+            assert_eq!(world.worker.run_next().await.unwrap(), None, "it has to wait");
+            let row = jobs::show(&world.registry, &Actor::Operator, job).await.unwrap();
+            let wait = row.run_at - world.registry.now();
+            waits.push(wait / SECOND);
+            world.clock.advance(wait);
+        }
+        assert_eq!(waits, [10, 40, 160, 640]);
+        let error = world.now(&added).await.sync_error.unwrap();
+        assert!(error.contains("127.0.0.1:9"), "{error}");
+    }
+
+    async fn a_lost_workers_job_is_taken_over_and_the_lost_one_changes_nothing(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        world.add(&repository).await;
+        let now = world.registry.now();
+        let mut transaction = world.registry.database().write().await.unwrap();
+        let lost = rows::claim(&mut transaction, "lost", &[], now, now + MINUTE).await.unwrap().unwrap();
+        transaction.commit().await.unwrap();
+
+        assert_eq!(world.worker.run_next().await.unwrap(), None, "the lease still holds");
+        world.clock.advance(MINUTE + SECOND);
+        let ran = world.worker.run_next().await.unwrap().unwrap();
+        assert_eq!((ran.id, ran.end), (lost.id, End::Success));
+
+        let mut transaction = world.registry.database().write().await.unwrap();
+        let held = rows::is_held(&mut transaction, lost.id, lost.attempt).await.unwrap();
+        assert!(!held);
+    }
+
+    async fn a_released_job_is_run_by_another_worker_at_once(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        world.add(&repository).await;
+        let leaving = Worker::new(world.registry.clone(), "leaving".to_owned());
+        let now = world.registry.now();
+        let mut transaction = world.registry.database().write().await.unwrap();
+        rows::claim(&mut transaction, "leaving", &[], now, now + MINUTE).await.unwrap();
+        transaction.commit().await.unwrap();
+
+        assert_eq!(leaving.release().await.unwrap(), 1);
+        world.work().await;
+        assert_eq!(world.numbers("p2/acme/lib.json").await, ["1.0.0"]);
+    }
+
+    async fn a_package_has_one_pending_synchronization_however_often_it_is_asked_for(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        let added = world.add(&repository).await;
+        let first = package::sync(&world.registry, &Actor::Operator, &added).await.unwrap();
+        let second = package::sync(&world.registry, &Actor::Operator, &added).await.unwrap();
+        assert_eq!(first, second);
+        assert_eq!(world.work().await.len(), 2, "the synchronization and the dists");
+    }
+
+    async fn a_cancelled_job_does_not_run(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        let added = world.add(&repository).await;
+        let job = package::sync(&world.registry, &Actor::Operator, &added).await.unwrap();
+        jobs::cancel(&world.registry, &Actor::Operator, job).await.unwrap();
+        assert!(world.work().await.is_empty());
+        let again = jobs::cancel(&world.registry, &Actor::Operator, job).await.unwrap_err();
+        assert_eq!(again.to_string(), format!("job {job} has ended: there is nothing to cancel"));
+    }
+
+    async fn packages_without_a_hook_are_looked_at_every_hour(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        world.add(&repository).await;
+        world.work().await;
+        world.registry.tick().await.unwrap();
+        world.work().await;
+
+        repository.release("1.1.0", LIB);
+        world.clock.advance(HOUR + MINUTE);
+        world.registry.tick().await.unwrap();
+        world.work().await;
+        assert_eq!(world.numbers("p2/acme/lib.json").await, ["1.1.0", "1.0.0"]);
+    }
+}
