@@ -72,19 +72,18 @@ impl TarReader {
         permit: OwnedSemaphorePermit,
     ) -> Result<Self, VcsError> {
         let doing = git.doing().to_owned();
-        let failed = || VcsError::io(&*doing);
         let mut child = git
             .ready()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(failed())?;
+            .map_err(|error| git.not_started(error))?;
         let group = Arc::new(Group::of(Some(child.id())));
         let pipes = child.stdout.take().zip(child.stderr.take());
         let (stdout, mut stderr) = pipes
             .ok_or_else(|| io::Error::other("its output was not connected"))
-            .map_err(failed())?;
+            .map_err(VcsError::io(doing.as_str()))?;
         let said = std::thread::spawn(move || keep_end(&mut stderr));
         let late = Arc::new(AtomicBool::new(false));
         let watch = tokio::spawn({

@@ -31,6 +31,8 @@ const NOT_FOUND: &[&str] = &[
     "access denied or repository not exported",
     "no such repository",
     "could not be found or you don't have permission",
+    "either does not exist or you do not have",
+    "Cannot find repository",
 ];
 const NOT_A_REPOSITORY: &[&str] = &[
     "does not appear to be a git repository",
@@ -93,7 +95,9 @@ const CORRUPT: &[&str] = &[
     "nonexistent object",
     "not a git repository",
     "bad config line",
-    "packed-refs",
+    "packed-refs:",
+    "corrupt or missing",
+    "mismatch for",
 ];
 
 /// Why a command that contacted a repository failed.
@@ -160,11 +164,9 @@ pub(crate) fn local(mirror: &Path, doing: &str, said: &str) -> VcsError {
     VcsError::GitFailed { doing, detail }
 }
 
-/// Whether git complains about objects of ours; what a server says of its own does not count.
+/// Whether git complains about damaged files. After a fetch that may be the server talking of its own.
 pub(crate) fn is_corrupt(said: &str) -> bool {
-    said.lines()
-        .filter(|line| !line.starts_with("remote:"))
-        .any(|line| CORRUPT.iter().any(|phrase| line.contains(phrase)))
+    CORRUPT.iter().any(|phrase| said.contains(phrase))
 }
 
 /// ssh at level DEBUG1 names the offered key in a line of its own, before it judges it.

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use crate::text;
 pub(crate) struct GitCommand {
     command: Command,
     binary: String,
+    home: PathBuf,
     /// For sentences: "list the refs of …".
     doing: String,
     config: Vec<(String, String)>,
@@ -33,6 +34,8 @@ pub(crate) struct GitCommand {
 /// What a command left behind.
 pub(crate) struct Finished {
     pub(crate) success: bool,
+    /// `None` if a signal ended it.
+    pub(crate) code: Option<i32>,
     pub(crate) stdout: Vec<u8>,
     /// Without secrets and control characters.
     pub(crate) stderr: String,
@@ -41,7 +44,7 @@ pub(crate) struct Finished {
 /// Settings of every git command. What each is for:
 /// - no hook, no monitor, no credential helper, no signature program, no pager is ever run;
 /// - a redirect is never followed by git itself, and a server cannot send git elsewhere (bundle URIs, http-alternates);
-/// - a transfer that stalls for a minute ends;
+/// - a transfer that stalls for five minutes ends (a busy server sends a byte a second meanwhile);
 /// - nothing is collected or repacked behind our back;
 /// - line ends are those of the repository, whatever machine we run on;
 /// - memory stays bounded: two threads, and large files are streamed.
@@ -80,8 +83,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("submodule.recurse", "false"),
     ("http.followRedirects", "false"),
     ("http.proxy", ""),
-    ("http.lowSpeedLimit", "1000"),
-    ("http.lowSpeedTime", "60"),
+    ("http.lowSpeedLimit", "1"),
+    ("http.lowSpeedTime", "300"),
     ("tar.umask", "0022"),
     ("color.ui", "false"),
 ];
@@ -108,6 +111,7 @@ impl GitCommand {
         Self {
             command,
             binary: config.binary.display().to_string(),
+            home: git.home(),
             doing: doing.into(),
             config: settings,
             secrets: Vec::new(),
@@ -216,6 +220,7 @@ impl GitCommand {
                 tracing::debug!(doing = self.doing, status = %ended.status, "git ended");
                 Ok(Finished {
                     success: ended.status.success(),
+                    code: ended.status.code(),
                     stdout: Vec::new(),
                     stderr,
                 })
@@ -242,7 +247,7 @@ impl GitCommand {
     }
 
     pub(crate) fn not_started(&self, source: io::Error) -> VcsError {
-        if source.kind() == io::ErrorKind::NotFound {
+        if source.kind() == io::ErrorKind::NotFound && self.home.exists() {
             let binary = self.binary.clone();
             return VcsError::GitMissing { binary, source };
         }

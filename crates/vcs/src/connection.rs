@@ -205,12 +205,16 @@ pub(crate) fn refused(url: &RepositoryUrl, error: OutboundError) -> VcsError {
             url: url.to_string(),
             source: error,
         },
-        error if error.is_temporary() => VcsError::Unreachable {
-            host: url.authority(),
+        OutboundError::Downgrade { .. }
+        | OutboundError::InvalidRedirect { .. }
+        | OutboundError::Scheme { .. }
+        | OutboundError::TooManyRedirects { .. }
+        | OutboundError::UserInformation { .. } => VcsError::Redirected {
+            url: url.to_string(),
             detail,
         },
-        _ => VcsError::Redirected {
-            url: url.to_string(),
+        _ => VcsError::Unreachable {
+            host: url.authority(),
             detail,
         },
     }

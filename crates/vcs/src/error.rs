@@ -101,9 +101,7 @@ pub enum VcsError {
         source: OutboundError,
     },
     /// A local path that belongs to Kapelle itself.
-    #[error(
-        "{url} was not read: it lies inside the folder of Kapelle's own mirrors or cannot be opened"
-    )]
+    #[error("{url} was not read: it lies inside the folder of Kapelle's own mirrors")]
     ForbiddenPath {
         /// The path.
         url: String,

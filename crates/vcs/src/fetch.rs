@@ -11,7 +11,6 @@ use crate::lock::Lock;
 use crate::mirror::Mirror;
 use crate::refname;
 use crate::remote::redirected;
-use crate::text::detail;
 use crate::url::RepositoryUrl;
 
 /// From so many new refs on they are moved into one file.
@@ -151,20 +150,12 @@ impl Mirror {
             });
         }
         if !finished.success && classify::is_corrupt(&finished.stderr) {
-            return Err(VcsError::Corrupt {
-                path: self.path().to_owned(),
-                detail: detail(&finished.stderr),
-            });
+            // Only our own look decides: what is damaged may be upstream's, and upstream says what it likes.
+            self.verify().await?;
         }
         connection.judge(&doing, &finished)?;
         fetched.new_host_keys = connection.new_host_keys()?;
         Ok(())
-    }
-
-    async fn pack_refs(&self) -> Result<(), VcsError> {
-        let doing = "pack the refs of a mirror";
-        let finished = self.command(doing, &["pack-refs", "--all"]).run(0).await?;
-        self.judge(doing, &finished)
     }
 }
 

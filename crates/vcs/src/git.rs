@@ -40,7 +40,7 @@ pub struct GitConfig {
     pub max_fetch: u64,
     /// For listing refs. 2 minutes.
     pub list_timeout: Duration,
-    /// For a fetch; a stalled one ends after a minute anyway. 30 minutes.
+    /// For a fetch; a stalled one ends after five minutes anyway. 30 minutes.
     pub fetch_timeout: Duration,
     /// For reading from a mirror, and for waiting until another process has finished with it. 10 minutes.
     pub read_timeout: Duration,
@@ -163,8 +163,14 @@ impl Git {
 
     /// Whether a local path leads into the mirrors: whoever may name paths must not reach others' code through them.
     pub(crate) fn owns(&self, path: &Path) -> bool {
-        path.canonicalize()
-            .is_ok_and(|path| path.starts_with(&self.config().mirrors))
+        let name = path.display();
+        // git also looks for these when the path itself is no repository.
+        let opened = ["", ".git", "/.git", ".git/.git"];
+        opened.iter().any(|suffix| {
+            Path::new(&format!("{name}{suffix}"))
+                .canonicalize()
+                .is_ok_and(|path| path.starts_with(&self.config().mirrors))
+        })
     }
 
     fn own_folder(&self) -> PathBuf {

@@ -16,7 +16,7 @@ pub struct Listing {
     pub refs: BTreeMap<String, String>,
     /// Branches and tags that cannot be mirrored, each with the reason.
     pub rejected: Vec<(String, String)>,
-    /// Keys of the ssh host that were accepted because none was known: to be stored.
+    /// Keys of the ssh host that were accepted because none was known: to be stored, and known from then on.
     pub new_host_keys: Vec<HostKey>,
     /// Where the server redirected to, if it did; the listing is from there.
     pub redirected_to: Option<RepositoryUrl>,

@@ -10,6 +10,7 @@ use crate::command::{Finished, GitCommand};
 use crate::error::VcsError;
 use crate::git::Git;
 use crate::lock::Lock;
+use crate::text::detail;
 
 /// The bare mirror of one repository: `<mirrors>/<id>.git`. Cheap to clone.
 ///
@@ -25,6 +26,8 @@ pub struct Mirror {
 
 /// All output of a command that lists refs.
 const MAX_REF_OUTPUT: usize = 512 << 20;
+/// Bits of the exit status of `git fsck`: reachable objects are missing, packs are damaged.
+const FSCK_DAMAGE: i32 = 2 | 4;
 
 impl Mirror {
     pub(crate) fn new(git: Git, id: i64) -> Self {
@@ -70,6 +73,31 @@ impl Mirror {
         Ok(refs)
     }
 
+    /// Reads every object and follows every link: [`VcsError::Corrupt`] if anything is missing or damaged.
+    ///
+    /// Slow for large repositories. Flaws in the form of old commits are not damage.
+    pub async fn verify(&self) -> Result<(), VcsError> {
+        if !self.exists() {
+            return Ok(());
+        }
+        let doing = "verify a mirror";
+        let _permit = self.git.reading().await;
+        let arguments = ["fsck", "--full", "--no-dangling", "--no-progress"];
+        let finished = self
+            .command(doing, &arguments)
+            .limit(self.git.config().fetch_timeout)
+            .stream(|_| Ok(()))
+            .await?;
+        let damaged = finished.code.is_none_or(|code| code & FSCK_DAMAGE != 0);
+        if damaged || classify::is_corrupt(&finished.stderr) {
+            return Err(VcsError::Corrupt {
+                path: self.path.clone(),
+                detail: detail(&finished.stderr),
+            });
+        }
+        Ok(())
+    }
+
     /// Packs everything into one pack, with what no ref leads to. Worth while after many small fetches.
     pub async fn repack(&self) -> Result<(), VcsError> {
         let lock = self.lock().await?;
@@ -85,6 +113,7 @@ impl Mirror {
             "--quiet",
             "--no-write-bitmap-index",
         ];
+        self.pack_refs().await?;
         let finished = self
             .command(doing, &arguments)
             .output_to(self.share(&lock)?)
@@ -94,7 +123,9 @@ impl Mirror {
         self.judge(doing, &finished)
     }
 
-    /// Removes the mirror, after [`VcsError::Corrupt`] or for good. The next fetch starts from nothing.
+    /// Removes the mirror, for good or because it is damaged. The next fetch starts from nothing.
+    ///
+    /// Commits that upstream no longer has are lost, so after [`VcsError::Corrupt`] ask [`verify`](Self::verify) first.
     pub async fn reset(&self) -> Result<(), VcsError> {
         let _lock = self.lock().await?;
         let path = self.path.clone();
@@ -130,6 +161,13 @@ impl Mirror {
 
     pub(crate) async fn lock(&self) -> Result<Lock, VcsError> {
         Lock::acquire(&self.lock, self.git.config().read_timeout).await
+    }
+
+    /// Moves refs into one file. For the holder of the lock.
+    pub(crate) async fn pack_refs(&self) -> Result<(), VcsError> {
+        let doing = "pack the refs of a mirror";
+        let finished = self.command(doing, &["pack-refs", "--all"]).run(0).await?;
+        self.judge(doing, &finished)
     }
 
     /// A command on this mirror.

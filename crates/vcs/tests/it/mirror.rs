@@ -208,6 +208,8 @@ async fn a_damaged_mirror_is_noticed_and_fetched_anew() {
     let file = one(&commit, "composer.json");
     let error = mirror.read_files(&file, 1000).await.unwrap_err();
     assert!(matches!(error, VcsError::Corrupt { .. }), "{error:?}");
+    let error = mirror.verify().await.unwrap_err();
+    assert!(matches!(error, VcsError::Corrupt { .. }), "{error:?}");
 
     mirror.reset().await.unwrap();
     assert!(!mirror.exists());
@@ -216,6 +218,34 @@ async fn a_damaged_mirror_is_noticed_and_fetched_anew() {
         .await
         .unwrap();
     assert!(mirror.has(&commit).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_upstream_that_says_it_is_damaged_does_not_make_the_mirror_so() {
+    let repository = GitRepository::with_releases(&[("1.0.0", "{}")]);
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("git");
+    let body = "case $1 in fetch) echo 'fatal: loose object 1234 is corrupt' >&2; exit 128;; esac; exec git \"$@\"";
+    write_script(&script, body);
+    let honest = World::new();
+    let at = url(&repository.url());
+    let mirror = honest.mirrored(&at).await;
+    mirror.verify().await.unwrap();
+    let next = repository.release("1.1.0", "{\"a\":1}");
+
+    let world = World::with(|config| {
+        config.binary = script;
+        config.mirrors = honest.path().join("mirrors");
+    });
+    let wanted = one("refs/heads/main", &next);
+    let outcome = world
+        .mirror()
+        .fetch(&Access::anonymous(&at), &wanted, &[])
+        .await;
+    assert!(
+        matches!(outcome, Err(VcsError::GitFailed { .. })),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
