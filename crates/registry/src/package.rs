@@ -414,7 +414,7 @@ async fn record(
 /// A package's changes since `since` for mirrors, as packagist.org's `metadata/changes.json` gives them.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ChangesFeed {
-    /// What changed in [since, until).
+    /// What changed after `since`, up to and with `until`.
     Actions {
         /// `(action, name, ticks)`; a name may end in `~dev`.
         actions: Vec<(String, String, i64)>,
@@ -440,10 +440,8 @@ pub async fn changes_since(
 ) -> Result<ChangesFeed, PackageError> {
     access::read(actor, organization_id)?;
     let mut connection = registry.database().read().await?;
-    let until = changes::latest(&mut connection)
-        .await?
-        .max(registry.now() * 10)
-        + 1;
+    // Never from the clock: a change that is being written may still get an earlier number than "now".
+    let until = changes::latest(&mut connection).await?;
     let oldest = changes::oldest(&mut connection).await?;
     let page =
         changes::since_for_organization(&mut connection, organization_id, since, Some(until), FEED)
