@@ -4,7 +4,7 @@
 //! as a later change names it. A process that cannot confirm the sequence says so and stops answering from memory.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ const PAGE: i64 = 1_000;
 const UNREADY_AFTER: Millis = 10 * SECOND;
 /// How long the sequence may be unconfirmed before private data is no longer served.
 const REFUSE_AFTER: Millis = MINUTE;
+/// How far our clock may be off the database's.
+const CLOCK_SKEW: Millis = 2 * SECOND;
 /// Valid tokens remembered at most.
 const TOKENS: u64 = 100_000;
 
@@ -32,7 +34,7 @@ const TOKENS: u64 = 100_000;
 pub enum Freshness {
     /// Confirmed lately.
     Confirmed,
-    /// Unconfirmed for too long to take new clients.
+    /// Unconfirmed for too long to take new clients, or the clock is not the database's.
     Unready,
     /// Unconfirmed for so long that a revoked token might still be honoured: private reads are refused.
     Stale,
@@ -53,6 +55,7 @@ pub struct Memory {
     /// change gets in after it.
     seen: Mutex<i64>,
     confirmed_at: AtomicI64,
+    clock_is_off: AtomicBool,
     slugs: RwLock<HashMap<i64, Box<str>>>,
     pub(crate) documents: moka::sync::Cache<Box<str>, Remembered>,
     pub(crate) tokens: moka::sync::Cache<[u8; 32], Arc<TokenActor>>,
@@ -69,6 +72,7 @@ impl Memory {
         Self {
             seen: Mutex::new(0),
             confirmed_at: AtomicI64::new(0),
+            clock_is_off: AtomicBool::new(false),
             slugs: RwLock::default(),
             documents,
             tokens: moka::sync::Cache::new(TOKENS),
@@ -168,8 +172,25 @@ impl Registry {
         match self.now() - self.memory.confirmed_at.load(Ordering::SeqCst) {
             age if age > REFUSE_AFTER => Freshness::Stale,
             age if age > UNREADY_AFTER => Freshness::Unready,
+            _ if self.memory.clock_is_off.load(Ordering::SeqCst) => Freshness::Unready,
             _ => Freshness::Confirmed,
         }
+    }
+
+    /// Compares our clock with the database server's; while they differ by more than two seconds, this process
+    /// calls itself unready. Gives ours minus theirs in milliseconds: 0 for SQLite, which has no clock.
+    pub async fn check_clock(&self) -> Result<Millis, StorageError> {
+        let theirs = self.database().server_time().await?;
+        let skew = theirs.map_or(0, |theirs| self.now() - theirs);
+        let is_off = skew.abs() > CLOCK_SKEW;
+        if is_off && !self.memory.clock_is_off.swap(is_off, Ordering::SeqCst) {
+            tracing::error!(
+                skew,
+                "this machine's clock is not the database's: set it, for example with NTP"
+            );
+        }
+        self.memory.clock_is_off.store(is_off, Ordering::SeqCst);
+        Ok(skew)
     }
 
     /// Follows the sequence until `shutdown`; one such loop runs in every serving process.

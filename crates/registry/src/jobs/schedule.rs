@@ -36,6 +36,9 @@ impl Registry {
             if let Err(error) = self.tick().await {
                 tracing::error!(%error, "the schedule could not be worked off");
             }
+            if let Err(error) = self.check_clock().await {
+                tracing::error!(%error, "the database's clock could not be read");
+            }
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = tokio::time::sleep(TICK) => {}
