@@ -1,9 +1,8 @@
-# What one does here. CI runs `make ci`, a newcomer `make demo` and `make test`.
+# What one does here. CI runs `make ci`, a newcomer `scripts/demo` and `scripts/test`.
 .PHONY: demo test lint fmt doc deny ci
 
 demo: ## build quickly and serve two demonstration packages
-	@command -v git >/dev/null || scripts/apt-install git
-	cargo run --profile quick -p kapelle -- serve --demo
+	scripts/demo
 
 test: ## run all tests, installing what they need
 	scripts/test
