@@ -1,1 +1,19 @@
-//! placeholder
+//! The HTTP surfaces: the Composer repository, change hooks, health and metrics.
+//!
+//! A handler has four beats: extractors have authenticated and parsed, one call into the registry, conversion to what
+//! goes over the wire, return. What may fail becomes one error type, which alone knows statuses and sentences.
+
+mod composer;
+mod error;
+mod extract;
+mod health;
+mod hooks;
+mod json;
+mod landing;
+mod metrics;
+mod observe;
+mod router;
+mod state;
+
+pub use router::{metrics_router, router};
+pub use state::AppState;

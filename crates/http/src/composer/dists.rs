@@ -1,0 +1,147 @@
+//! `dists/{vendor}/{name}/{reference}.zip`: the archive of a published commit, under an address that stays for ever.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use futures::TryStreamExt;
+use kapelle_composer::PackageName;
+use kapelle_registry::{Registry, dist};
+use kapelle_storage::db::dists::Dist;
+
+use super::range::{Wanted, wanted};
+use crate::error::ApiError;
+use crate::extract::{Organization, Segments};
+use crate::state::AppState;
+
+/// Nobody may have such bytes for less than a year without asking again; they never change.
+const CACHE: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
+
+/// The archive, whole or in part.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    organization: Result<Organization, ApiError>,
+    Segments((_, vendor, project, file)): Segments<(String, String, String, String)>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let no_access = "there is no such repository, or the token that was sent does not open it";
+    let Organization { actor, row } = organization.map_err(|error| error.or_tell(no_access))?;
+    let unknown = || format!("{vendor}/{project} never had a version with the dist {file} here");
+    let (name, reference) =
+        named(&vendor, &project, &file).ok_or_else(|| ApiError::Missing(unknown()))?;
+    let found = dist::find(state.registry(), &actor, &row.slug, &name, reference).await;
+    let dist = found.map_err(|error| ApiError::from(error).or_tell(unknown()))?;
+    respond(state.registry(), &dist, &name, &method, &headers).await
+}
+
+/// Package and commit, if the address can be one of ours.
+fn named<'a>(vendor: &str, project: &str, file: &'a str) -> Option<(PackageName, &'a str)> {
+    let reference = file.strip_suffix(".zip")?;
+    let is_commit = matches!(reference.len(), 40 | 64)
+        && reference
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    let name = PackageName::lookup(&format!("{vendor}/{project}")).ok()?;
+    is_commit.then_some((name, reference))
+}
+
+async fn respond(
+    registry: &Registry,
+    dist: &Dist,
+    name: &PackageName,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
+    let size = u64::try_from(dist.size).map_err(|error| ApiError::Internal(error.to_string()))?;
+    let etag = format!("\"{}\"", hex::encode(&dist.sha256));
+    if headers
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|known| known.as_bytes() == etag.as_bytes())
+    {
+        return build(
+            Response::builder()
+                .status(StatusCode::NOT_MODIFIED)
+                .header(header::ETAG, etag),
+            Body::empty(),
+        );
+    }
+    let (status, start, end) = match wanted(headers, &etag, size) {
+        Wanted::Whole => (StatusCode::OK, 0, size),
+        Wanted::Part { start, end } => (StatusCode::PARTIAL_CONTENT, start, end),
+        Wanted::Nothing => return Err(ApiError::Range { size }),
+    };
+    let mut builder = Response::builder()
+        .status(status)
+        .header(header::ETAG, etag)
+        .header(header::CONTENT_TYPE, "application/zip")
+        .header(header::CONTENT_LENGTH, end - start)
+        .header(header::ACCEPT_RANGES, "bytes")
+        .header(
+            header::CONTENT_DISPOSITION,
+            disposition(name, &dist.reference),
+        );
+    if status == StatusCode::PARTIAL_CONTENT {
+        builder = builder.header(
+            header::CONTENT_RANGE,
+            format!("bytes {start}-{}/{size}", end - 1),
+        );
+    }
+    let body = if method == Method::HEAD {
+        Body::empty()
+    } else {
+        body(registry, dist, start, end).await?
+    };
+    build(builder, body)
+}
+
+fn build(builder: axum::http::response::Builder, body: Body) -> Result<Response, ApiError> {
+    let response = builder
+        .header(header::CACHE_CONTROL, CACHE)
+        .header(header::VARY, "Authorization")
+        .body(body);
+    response.map_err(|error| ApiError::Internal(error.to_string()))
+}
+
+/// The stream waits for the client: nothing is read ahead of what it takes.
+async fn body(registry: &Registry, dist: &Dist, start: u64, end: u64) -> Result<Body, ApiError> {
+    let reference = dist.reference.clone();
+    let damaged =
+        move |error: &_| tracing::error!(%error, reference, "a dist broke off while it was sent");
+    let stream = dist::read(registry, dist, start..end).await;
+    let stream = stream
+        .map_err(|error| ApiError::Internal(format!("the dist {}: {error}", dist.reference)))?;
+    Ok(Body::from_stream(stream.inspect_err(damaged)))
+}
+
+/// A file name for people who open the address in a browser; names and commits need no quoting.
+fn disposition(name: &PackageName, reference: &str) -> String {
+    let short = reference.get(..12).unwrap_or(reference);
+    format!(
+        "attachment; filename=\"{}-{}-{short}.zip\"",
+        name.vendor(),
+        name.project()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_commits_of_packages_are_looked_up() {
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        let file = format!("{commit}.zip");
+        let (name, reference) = named("Acme", "lib", &file).unwrap();
+        assert_eq!((name.as_str(), reference), ("acme/lib", commit));
+        for file in [
+            "main.zip",
+            &format!("{commit}.tar"),
+            "../../x.zip",
+            &format!("{}.zip", commit.to_uppercase()),
+        ] {
+            assert!(named("acme", "lib", file).is_none(), "{file}");
+        }
+        assert!(named("..", "lib", &format!("{commit}.zip")).is_none());
+    }
+}

@@ -1,0 +1,99 @@
+//! Which of the stored forms a client takes, from `Accept-Encoding` with its weights.
+
+use axum::http::{HeaderMap, header};
+
+/// The forms of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Zstd,
+    Gzip,
+    Identity,
+}
+
+/// The form with the greatest weight; among equals the smaller one. Without the header, no compression. A client that
+/// refuses everything gets gzip: it is what everybody understands.
+pub(super) fn choose(headers: &HeaderMap) -> Encoding {
+    let lines = headers.get_all(header::ACCEPT_ENCODING);
+    let offers: Vec<(&str, u16)> = lines
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .filter_map(offer)
+        .collect();
+    let weight = |name: &str| {
+        offers
+            .iter()
+            .find(|(offered, _)| offered.eq_ignore_ascii_case(name))
+            .map(|(_, q)| *q)
+    };
+    let rest = weight("*");
+    let zstd = weight("zstd").or(rest).unwrap_or(0);
+    let gzip = weight("gzip").or(weight("x-gzip")).or(rest).unwrap_or(0);
+    let identity = weight("identity")
+        .or(rest.filter(|rest| *rest == 0))
+        .unwrap_or(1);
+    if zstd > 0 && zstd >= gzip && zstd >= identity {
+        Encoding::Zstd
+    } else if gzip >= identity {
+        Encoding::Gzip
+    } else {
+        Encoding::Identity
+    }
+}
+
+/// `gzip;q=0.5` as name and thousandths.
+fn offer(text: &str) -> Option<(&str, u16)> {
+    let mut parts = text.split(';').map(str::trim);
+    let name = parts.next().filter(|name| !name.is_empty())?;
+    let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+    Some((name, weight.map_or(1_000, thousandths)))
+}
+
+/// `0.5` as 500; what is no weight counts as 0.
+fn thousandths(weight: &str) -> u16 {
+    let (whole, fraction) = weight.split_once('.').unwrap_or((weight, ""));
+    match whole {
+        "1" => 1_000,
+        "0" => format!("{fraction:0<3}")
+            .get(..3)
+            .and_then(|digits| digits.parse().ok())
+            .unwrap_or(0),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("deflate, gzip, br, zstd", Encoding::Zstd)]
+    #[case("gzip", Encoding::Gzip)]
+    #[case("GZIP", Encoding::Gzip)]
+    #[case("gzip;q=1.0, zstd;q=0.5", Encoding::Gzip)]
+    #[case("gzip;q=0.5, zstd;q=0.50", Encoding::Zstd)]
+    #[case("zstd;q=0, gzip", Encoding::Gzip)]
+    #[case("*", Encoding::Zstd)]
+    #[case("*, zstd;q=0", Encoding::Gzip)]
+    #[case("identity", Encoding::Identity)]
+    #[case("identity, gzip;q=0.5", Encoding::Identity)]
+    #[case("deflate, br", Encoding::Identity)]
+    #[case("gzip;q=0", Encoding::Identity)]
+    #[case("identity;q=0", Encoding::Gzip)]
+    #[case("*;q=0", Encoding::Gzip)]
+    #[case("gzip;q=nonsense", Encoding::Identity)]
+    #[case("", Encoding::Identity)]
+    fn weights_decide(#[case] accept: &'static str, #[case] encoding: Encoding) {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accept));
+        assert_eq!(choose(&headers), encoding);
+    }
+
+    #[test]
+    fn without_the_header_nothing_is_compressed() {
+        assert_eq!(choose(&HeaderMap::new()), Encoding::Identity);
+    }
+}

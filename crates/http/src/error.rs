@@ -1,0 +1,257 @@
+//! The one error of all handlers: status, stable code, sentence, and whether Composer shall print it.
+//!
+//! Composer prints the key `warning` of an error's body if its `Content-Type` is exactly `application/json`. That is the
+//! only way to tell a person why a download was refused, and noise where a 404 is ordinary.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use kapelle_registry::access::Denied;
+use kapelle_registry::dist::DistError;
+use kapelle_registry::document::DocumentError;
+use kapelle_registry::hook::HookError;
+use kapelle_registry::organization::VisibleError;
+use kapelle_registry::package::PackageError;
+use kapelle_registry::search::SearchError;
+use kapelle_storage::StorageError;
+use serde::Serialize;
+
+/// Why a request was not answered as wished.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    /// The registry's decision about access.
+    #[error("{0}")]
+    Denied(Denied),
+    /// Nothing there, which is ordinary: Composer asks for many names that nobody has.
+    #[error("not found")]
+    NotFound,
+    /// Nothing there, and a person should read why.
+    #[error("{0}")]
+    Missing(String),
+    /// It was there and will not come back under this address.
+    #[error("{0}")]
+    Gone(String),
+    /// The request cannot be understood.
+    #[error("{0}")]
+    BadRequest(String),
+    /// The path exists, but not with this method.
+    #[error("this address does not take that method")]
+    Method,
+    /// The body is too large.
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge {
+        /// How much is taken.
+        limit: u64,
+    },
+    /// The body took too long.
+    #[error("the body did not arrive in time")]
+    Slow,
+    /// The body is no payload that we know.
+    #[error("{0}")]
+    Payload(String),
+    /// A hook without signature or token.
+    #[error("{0}")]
+    Unsigned(&'static str),
+    /// A hook whose signature, token or organization is wrong; it is not said which.
+    #[error("{0}")]
+    Forged(&'static str),
+    /// No byte of that range exists.
+    #[error("the range lies outside of the {size} bytes there are")]
+    Range {
+        /// How many bytes there are.
+        size: u64,
+    },
+    /// It exists and cannot be had at the moment.
+    #[error("{0}")]
+    Unavailable(String),
+    /// This process does not know who may still read.
+    #[error(
+        "this server has lost touch with its database and serves nothing private until it is back"
+    )]
+    Stale,
+    /// Something of ours failed; the cause is for the log.
+    #[error("the server failed to answer; its log tells more under the id of this request")]
+    Internal(String),
+}
+
+/// The cause of an internal error, carried in the response's extensions to where the request's id is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Cause(pub(crate) String);
+
+#[derive(Serialize)]
+struct Body<'a> {
+    status: &'static str,
+    code: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+}
+
+impl ApiError {
+    /// Status and stable code.
+    fn kind(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Denied(Denied::NeedsCredentials) => {
+                (StatusCode::UNAUTHORIZED, "credentials_needed")
+            }
+            Self::Denied(Denied::InvalidCredentials) => {
+                (StatusCode::UNAUTHORIZED, "credentials_invalid")
+            }
+            Self::Denied(Denied::ReadOnly) => (StatusCode::FORBIDDEN, "read_only"),
+            Self::Denied(Denied::Hidden) | Self::NotFound | Self::Missing(_) => {
+                (StatusCode::NOT_FOUND, "not_found")
+            }
+            Self::Gone(_) => (StatusCode::GONE, "gone"),
+            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Self::Slow => (StatusCode::REQUEST_TIMEOUT, "too_slow"),
+            Self::Payload(_) => (StatusCode::NOT_ACCEPTABLE, "payload_unknown"),
+            Self::Unsigned(_) => (StatusCode::UNAUTHORIZED, "signature_missing"),
+            Self::Forged(_) => (StatusCode::FORBIDDEN, "signature_wrong"),
+            Self::Range { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::Stale => (StatusCode::SERVICE_UNAVAILABLE, "stale"),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        }
+    }
+
+    /// Whether Composer shall print the sentence.
+    fn is_for_people(&self) -> bool {
+        match self {
+            Self::Denied(denied) => *denied != Denied::Hidden,
+            Self::Missing(_)
+            | Self::Gone(_)
+            | Self::Unavailable(_)
+            | Self::Stale
+            | Self::Internal(_) => true,
+            _ => false,
+        }
+    }
+
+    /// "Not found" with a sentence that a person will read; other errors stay as they are.
+    pub(crate) fn or_tell(self, sentence: impl Into<String>) -> Self {
+        match self {
+            Self::Denied(Denied::Hidden) | Self::NotFound => Self::Missing(sentence.into()),
+            other => other,
+        }
+    }
+
+    /// The whole answer; `id` is named in it where the caller should quote it.
+    pub(crate) fn answer(&self, id: Option<&str>) -> Response {
+        let (status, code) = self.kind();
+        let message = self.to_string();
+        let body = Body {
+            status: "error",
+            code,
+            message: &message,
+            warning: self.is_for_people().then_some(message.as_str()),
+            id,
+        };
+        let mut response = (status, axum::Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("private, no-store"),
+        );
+        match self {
+            Self::Denied(_) | Self::Unsigned(_) if status == StatusCode::UNAUTHORIZED => {
+                let basic = HeaderValue::from_static("Basic realm=\"Composer repository\"");
+                headers.insert(header::WWW_AUTHENTICATE, basic);
+            }
+            Self::Range { size } => {
+                if let Ok(value) = HeaderValue::from_str(&format!("bytes */{size}")) {
+                    headers.insert(header::CONTENT_RANGE, value);
+                }
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.answer(None);
+        if let Self::Internal(cause) = self {
+            response.extensions_mut().insert(Cause(cause));
+        }
+        response
+    }
+}
+
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
+impl From<VisibleError> for ApiError {
+    fn from(error: VisibleError) -> Self {
+        match error {
+            VisibleError::Denied(denied) => Self::Denied(denied),
+            VisibleError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<DocumentError> for ApiError {
+    fn from(error: DocumentError) -> Self {
+        match error {
+            DocumentError::Denied(denied) => Self::Denied(denied),
+            DocumentError::Unknown => Self::NotFound,
+            DocumentError::Failed(cause) => Self::Internal(cause),
+            DocumentError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<DistError> for ApiError {
+    fn from(error: DistError) -> Self {
+        match error {
+            DistError::Denied(denied) => Self::Denied(denied),
+            DistError::Unknown => Self::NotFound,
+            gone @ (DistError::Removed(_) | DistError::Purged(_)) => Self::Gone(gone.to_string()),
+            unavailable @ DistError::Unavailable { .. } => {
+                Self::Unavailable(unavailable.to_string())
+            }
+            DistError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<SearchError> for ApiError {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Denied(denied) => Self::Denied(denied),
+            SearchError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<PackageError> for ApiError {
+    fn from(error: PackageError) -> Self {
+        match error {
+            PackageError::Denied(denied) => Self::Denied(denied),
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}
+
+impl From<HookError> for ApiError {
+    fn from(error: HookError) -> Self {
+        match error {
+            HookError::Denied(denied) => Self::Denied(denied),
+            unknown @ HookError::Unknown(_) => Self::Missing(unknown.to_string()),
+            nameless @ HookError::NoRepository => Self::Payload(nameless.to_string()),
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}

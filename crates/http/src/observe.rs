@@ -1,0 +1,151 @@
+//! The one layer around all routes: request id, panics, access log, metrics.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use axum::body::HttpBody as _;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+
+use crate::error::{ApiError, Cause};
+use crate::state::AppState;
+
+/// Longest path that is logged, in bytes.
+const PATH: usize = 512;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Runs the request, answers a panic, repeats the request's id and writes one line about it.
+pub(crate) async fn observe(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let id = state.request_id(request.headers());
+    let asked = Asked::of(&request);
+    let mut response = answered(next.run(request)).await;
+    if let Some(Cause(cause)) = response.extensions_mut().remove() {
+        tracing::error!(
+            request = id,
+            method = asked.method,
+            path = asked.path,
+            cause,
+            "a request failed"
+        );
+        response = ApiError::Internal(cause).answer(Some(&id));
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    asked.record(&id, &response, started);
+    response
+}
+
+/// The answer, also when making it panics.
+async fn answered(answer: impl Future<Output = Response>) -> Response {
+    let outcome = AssertUnwindSafe(answer).catch_unwind().await;
+    outcome.unwrap_or_else(|panic| ApiError::Internal(sentence(&*panic)).into_response())
+}
+
+/// What is known of a request before it runs. Never its headers or its query, which may hold secrets.
+struct Asked {
+    method: &'static str,
+    path: String,
+    route: Option<MatchedPath>,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Self {
+        let path = request.uri().path();
+        Self {
+            method: known(request.method()),
+            path: path.get(..PATH).unwrap_or(path).to_owned(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+        }
+    }
+
+    /// The organization in the path, if the path has one.
+    fn organization(&self) -> &str {
+        let mut parts = self.path.split('/').skip(1);
+        match parts.next() {
+            Some("repo") => parts.next().unwrap_or_default(),
+            Some("hooks") => parts.nth(1).unwrap_or_default(),
+            _ => "",
+        }
+    }
+
+    fn record(&self, id: &str, response: &Response, started: Instant) {
+        let (status, elapsed) = (response.status().as_u16(), started.elapsed());
+        tracing::info!(
+            target: "kapelle::access",
+            request = id,
+            method = self.method,
+            path = self.path,
+            status,
+            milliseconds = elapsed.as_secs_f64() * 1_000.0,
+            bytes = length(response),
+            organization = self.organization(),
+        );
+        let route = self
+            .route
+            .as_ref()
+            .map_or("none", MatchedPath::as_str)
+            .to_owned();
+        metrics::histogram!("kapelle_http_request_seconds", "route" => route.clone())
+            .record(elapsed.as_secs_f64());
+        metrics::counter!(
+            "kapelle_http_requests_total",
+            "route" => route, "method" => self.method, "status" => status.to_string()
+        )
+        .increment(1);
+    }
+}
+
+/// The bytes that the answer's body has, as far as that is known now.
+fn length(response: &Response) -> u64 {
+    let stated = response.headers().get(header::CONTENT_LENGTH);
+    let stated = stated.and_then(|length| length.to_str().ok()?.parse().ok());
+    stated
+        .or_else(|| response.body().size_hint().exact())
+        .unwrap_or(0)
+}
+
+/// A method as a label: clients cannot invent labels.
+fn known(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// What a panic said.
+fn sentence(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panicked: {}", text.unwrap_or("without a sentence"))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_answered_and_its_cause_kept_for_the_log() {
+        let response = answered(async { panic!("number {}", 7) }).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let Cause(cause) = response.extensions().get().unwrap();
+        assert_eq!(cause, "panicked: number 7");
+    }
+}

@@ -1,0 +1,460 @@
+//! The application in the test's process: a registry over real databases and real git, behind its router.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request};
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use kapelle_http::AppState;
+use kapelle_outbound::ClientConfig;
+use kapelle_registry::actor::TokenAccess;
+use kapelle_registry::clock::DAY;
+use kapelle_registry::jobs::{Ran, Worker};
+use kapelle_registry::secrets::Secrets;
+use kapelle_registry::token::{self, NewToken};
+use kapelle_registry::{
+    Actor, Clock, Limits, Parts, Random, Registry, hook, organization, package,
+};
+use kapelle_storage::Database;
+use kapelle_storage::blobs::{Blobs, BlobsConfig};
+use kapelle_storage::db::jobs;
+use kapelle_testing::git::GitRepository;
+use kapelle_vcs::{Git, GitConfig, Protocols};
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+/// Sun, 01 Nov 2026 10:00:00 GMT, in milliseconds since 1970.
+pub(crate) const START: i64 = 1_793_527_200_000;
+/// Where clients believe the registry to be.
+pub(crate) const PUBLIC_URL: &str = "https://packages.example.org/";
+
+/// What a test may want otherwise.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) limits: Limits,
+    /// Writes a line per git command to a file, for [`TestApp::git_commands`].
+    pub(crate) count_git: bool,
+}
+
+/// An application with the organizations `acme` and `other`, five actors, and no packages.
+pub(crate) struct TestApp {
+    pub(crate) registry: Registry,
+    pub(crate) clock: Clock,
+    pub(crate) organization_id: i64,
+    pub(crate) router: Router,
+    pub(crate) tokens: Tokens,
+    pub(crate) hook_secret: String,
+    worker: Worker,
+    folder: TempDir,
+    jobs_may_stay: AtomicBool,
+}
+
+/// The texts of tokens.
+pub(crate) struct Tokens {
+    /// Reads `acme`.
+    pub(crate) read: String,
+    /// Reads `acme` and asks for updates.
+    pub(crate) update: String,
+    /// Reads and updates `other`.
+    pub(crate) stranger: String,
+    /// Was removed.
+    pub(crate) revoked: String,
+    /// Reads `acme` for one day.
+    pub(crate) expiring: String,
+}
+
+impl TestApp {
+    /// Starts over the empty database at `url`.
+    pub(crate) async fn start(url: &str) -> Self {
+        Self::with(url, Options::default()).await
+    }
+
+    /// Starts with other options than the default ones.
+    pub(crate) async fn with(url: &str, options: Options) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (clock, random) = (Clock::manual(START), Random::seeded(1));
+        let registry = registry(url, options, folder.path(), &clock, &random).await;
+        let acme = organization::setup(&registry, &Actor::Operator, "acme", None)
+            .await
+            .expect("acme is new");
+        let other = organization::setup(&registry, &Actor::Operator, "other", None)
+            .await
+            .expect("other is new");
+        let id = acme.organization.id;
+        let (_, hook_secret) = hook::secret(&registry, "acme")
+            .await
+            .expect("a readable secret")
+            .expect("acme");
+        let (revoked_id, revoked) = make_token(&registry, id, None).await;
+        token::remove(&registry, &Actor::Operator, id, revoked_id)
+            .await
+            .expect("the token is there");
+        let tokens = Tokens {
+            read: make_token(&registry, id, None).await.1,
+            update: acme.composer_token.expose_secret().to_owned(),
+            stranger: other.composer_token.expose_secret().to_owned(),
+            revoked,
+            expiring: make_token(&registry, id, Some(START + DAY)).await.1,
+        };
+        Self {
+            router: kapelle_http::router(AppState::new(registry.clone(), &random)),
+            worker: Worker::new(registry.clone(), "test".to_owned()),
+            organization_id: id,
+            hook_secret: hook_secret.expose_secret().to_owned(),
+            jobs_may_stay: AtomicBool::new(false),
+            registry,
+            clock,
+            tokens,
+            folder,
+        }
+    }
+
+    /// Adds a repository to `acme` and runs every job until nothing is left.
+    pub(crate) async fn add(&self, repository: &GitRepository) -> Vec<Ran> {
+        self.queue(repository).await;
+        self.work().await
+    }
+
+    /// Adds a repository to `acme`, whose synchronization stays queued; gives its job.
+    pub(crate) async fn queue(&self, repository: &GitRepository) -> i64 {
+        let added = package::add(
+            &self.registry,
+            &Actor::Operator,
+            self.organization_id,
+            &repository.url(),
+            None,
+        )
+        .await;
+        added.expect("the repository is new").1
+    }
+
+    /// Looks at a package's repository again and runs every job until nothing is left.
+    pub(crate) async fn sync(&self, name: &str) -> Vec<Ran> {
+        let package = self.package(name).await;
+        package::sync(&self.registry, &Actor::Operator, &package)
+            .await
+            .expect("a job is queued");
+        self.work().await
+    }
+
+    /// A package's row.
+    pub(crate) async fn package(&self, name: &str) -> kapelle_storage::db::packages::Package {
+        package::find(&self.registry, &Actor::Operator, self.organization_id, name)
+            .await
+            .expect("the package is there")
+    }
+
+    /// What is wrong with a package's refs, as `ref: reason` lines.
+    pub(crate) async fn faults(&self, name: &str) -> String {
+        let shown =
+            package::show(&self.registry, &Actor::Operator, self.organization_id, name).await;
+        let faults = shown.expect("the package is there").faults;
+        faults
+            .into_iter()
+            .map(|(name, reason)| format!("{name}: {reason}\n"))
+            .collect()
+    }
+
+    /// Runs every job that is due, and what those queue.
+    pub(crate) async fn work(&self) -> Vec<Ran> {
+        self.worker
+            .run_until_idle()
+            .await
+            .expect("the queue can be read")
+    }
+
+    /// Runs the next job only.
+    pub(crate) async fn work_once(&self) -> Ran {
+        self.worker
+            .run_next()
+            .await
+            .expect("the queue can be read")
+            .expect("a job is due")
+    }
+
+    /// Moves the clock; the process keeps following the database meanwhile.
+    pub(crate) async fn advance(&self, milliseconds: i64) {
+        self.clock.advance(milliseconds);
+        self.registry
+            .catch_up()
+            .await
+            .expect("the database answers");
+    }
+
+    /// From here on the test may end with jobs that wait.
+    pub(crate) fn let_jobs_wait(&self) {
+        self.jobs_may_stay.store(true, Ordering::SeqCst);
+    }
+
+    /// The git commands that ran so far and have `word` among their arguments; see [`Options::count_git`].
+    pub(crate) fn git_commands(&self, word: &str) -> usize {
+        let log = std::fs::read_to_string(self.folder.path().join("git.log")).unwrap_or_default();
+        log.lines()
+            .filter(|line| line.split(' ').any(|argument| argument == word))
+            .count()
+    }
+
+    /// Deletes every copy of a repository, as a new node without its own would be.
+    pub(crate) fn lose_mirrors(&self) {
+        let mirrors = self.folder.path().join("mirrors");
+        for entry in std::fs::read_dir(mirrors)
+            .expect("the folder of mirrors")
+            .flatten()
+        {
+            if entry.path().extension().is_some_and(|end| end == "git") {
+                std::fs::remove_dir_all(entry.path()).expect("our own folder");
+            }
+        }
+    }
+
+    pub(crate) fn anonymous(&self) -> Client<'_> {
+        Client {
+            app: self,
+            authorization: None,
+        }
+    }
+
+    pub(crate) fn reader(&self) -> Client<'_> {
+        self.holding(&self.tokens.read)
+    }
+
+    pub(crate) fn updater(&self) -> Client<'_> {
+        self.holding(&self.tokens.update)
+    }
+
+    pub(crate) fn stranger(&self) -> Client<'_> {
+        self.holding(&self.tokens.stranger)
+    }
+
+    /// Sends a token as Composer does: as the Basic password.
+    pub(crate) fn holding(&self, token: &str) -> Client<'_> {
+        Client {
+            app: self,
+            authorization: Some(basic("token", token)),
+        }
+    }
+}
+
+/// A leftover job is something that the test did not think of.
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        if std::thread::panicking() || self.jobs_may_stay.load(Ordering::SeqCst) {
+            return;
+        }
+        let open = tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                let mut connection = self
+                    .registry
+                    .database()
+                    .read()
+                    .await
+                    .expect("the database answers");
+                jobs::count_open(&mut connection)
+                    .await
+                    .expect("the database answers")
+            })
+        });
+        assert!(open.is_empty(), "jobs are left over: {open:?}");
+    }
+}
+
+async fn registry(
+    url: &str,
+    options: Options,
+    folder: &Path,
+    clock: &Clock,
+    random: &Random,
+) -> Registry {
+    let database = Database::connect(url).await.expect("an empty database");
+    database.migrate(clock.now()).await.expect("migrations");
+    let outbound = kapelle_outbound::Client::new(ClientConfig::default()).expect("a client");
+    let protocols: Protocols = "https,ssh,file".parse().expect("known protocols");
+    let mut git = GitConfig::new(folder.join("mirrors"), outbound.clone());
+    git.protocols = protocols.clone();
+    git.max_refs = options.limits.refs;
+    git.max_tree_entries = options.limits.entries;
+    if options.count_git {
+        git.binary = counting_git(folder);
+    }
+    let registry = Registry::new(Parts {
+        database,
+        blobs: Blobs::open(&BlobsConfig::new("memory:")).expect("a store in memory"),
+        git: Git::new(git).expect("a folder for mirrors"),
+        protocols,
+        outbound,
+        secrets: Secrets::from_file(&folder.join("secrets.key"), random.clone())
+            .expect("a new key"),
+        clock: clock.clone(),
+        random: random.clone(),
+        limits: options.limits,
+        public_url: PUBLIC_URL.parse().expect("a URL"),
+        temporary: folder.to_owned(),
+    });
+    registry.catch_up().await.expect("the database answers");
+    registry
+}
+
+/// A git that notes what it is asked to do.
+fn counting_git(folder: &Path) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let (script, log) = (folder.join("git"), folder.join("git.log"));
+    let text = format!(
+        "#!/bin/sh\necho \"$*\" >>'{}'\nexec /usr/bin/env git \"$@\"\n",
+        log.display()
+    );
+    std::fs::write(&script, text).expect("a writable folder");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700))
+        .expect("our own file");
+    script
+}
+
+async fn make_token(
+    registry: &Registry,
+    organization_id: i64,
+    expires_at: Option<i64>,
+) -> (i64, String) {
+    let new = NewToken {
+        organization_id,
+        description: "test".to_owned(),
+        access: TokenAccess::Read,
+        expires_at,
+    };
+    let created = token::create(registry, &Actor::Operator, &new)
+        .await
+        .expect("a token");
+    (created.id, created.reveal().to_owned())
+}
+
+/// The value of an `Authorization` header.
+pub(crate) fn basic(user: &str, password: &str) -> String {
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+    format!("Basic {text}")
+}
+
+/// Somebody who sends requests.
+pub(crate) struct Client<'a> {
+    app: &'a TestApp,
+    authorization: Option<String>,
+}
+
+impl Client<'_> {
+    /// GET, with no wish for compression.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path), "").await
+    }
+
+    /// GET with one more header.
+    pub(crate) async fn get_with(&self, path: &str, name: &str, value: &str) -> Answer {
+        self.send(Request::get(path).header(name, value), "").await
+    }
+
+    /// HEAD.
+    pub(crate) async fn head(&self, path: &str) -> Answer {
+        self.send(Request::head(path), "").await
+    }
+
+    /// POST of JSON.
+    pub(crate) async fn post(&self, path: &str, json: &str) -> Answer {
+        self.send(
+            Request::post(path).header("content-type", "application/json"),
+            json.to_owned(),
+        )
+        .await
+    }
+
+    /// POST of a form.
+    pub(crate) async fn post_form(&self, path: &str, form: &str) -> Answer {
+        let request =
+            Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+        self.send(request, form.to_owned()).await
+    }
+
+    /// Any request.
+    pub(crate) async fn send(
+        &self,
+        request: axum::http::request::Builder,
+        body: impl Into<Body>,
+    ) -> Answer {
+        let request = match &self.authorization {
+            Some(value) => request.header("authorization", value),
+            None => request,
+        };
+        let request = request.body(body.into()).expect("a valid request");
+        let response = self
+            .app
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("the router always answers");
+        let (parts, body) = response.into_parts();
+        let body = body
+            .collect()
+            .await
+            .expect("a body that does not break off")
+            .to_bytes();
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+        }
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    /// A header's value; empty when it is not there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().expect("a readable header"))
+    }
+
+    /// The body as text.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.to_vec()).expect("a body of text")
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    /// Status and body for snapshots: JSON in several lines, temporary folders without their names.
+    pub(crate) fn shown(&self) -> String {
+        let body = match serde_json::from_slice::<serde_json::Value>(&self.body) {
+            Ok(json) => serde_json::to_string_pretty(&json).expect("JSON"),
+            Err(_) => self.text(),
+        };
+        format!(
+            "{} {}\n{}",
+            self.status,
+            self.header("content-type"),
+            without_folders(&body)
+        )
+    }
+}
+
+/// Names of temporary folders replaced.
+pub(crate) fn without_folders(text: &str) -> String {
+    let folder = std::env::temp_dir().display().to_string();
+    let start = format!("{folder}/.tmp");
+    let mut parts = text.split(&start);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        format!("{text}[folder]{}", part.get(6..).unwrap_or_default())
+    })
+}
