@@ -62,7 +62,7 @@ impl Drop for TestPostgres {
 )]
 fn admin_url() -> String {
     std::env::var(VARIABLE).unwrap_or_else(|_| {
-        panic!("{VARIABLE} is not set: run the tests with `make test`, which starts a PostgreSQL server for them")
+        panic!("{VARIABLE} is not set: run the tests with `scripts/test`, which starts a PostgreSQL server for them")
     })
 }
 
