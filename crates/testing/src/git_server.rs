@@ -1,10 +1,9 @@
-//! Servers for fixture repositories: smart HTTP in this process, and the git daemon.
+//! A smart HTTP server for fixture repositories, in this process, with or without TLS.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -12,14 +11,14 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
+use axum_server::tls_rustls::RustlsConfig;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::task::AbortHandle;
 
-use crate::git::{exec_path, git_command};
+use crate::git::git_command;
 
 /// The largest request of a client that a test sends.
 const MAX_REQUEST: usize = 64 << 20;
@@ -46,6 +45,7 @@ pub struct GitServerBuilder {
 #[derive(Debug)]
 pub struct GitServer {
     address: SocketAddr,
+    certificate: Option<String>,
     shared: Arc<Shared>,
     task: AbortHandle,
 }
@@ -76,25 +76,61 @@ impl GitServerBuilder {
         self
     }
 
-    /// Starts to listen.
+    /// Starts to listen, without TLS.
     pub async fn start(self) -> GitServer {
-        let listener = TcpListener::bind("127.0.0.1:0")
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
-        let shared = Arc::new(Shared {
-            builder: Mutex::new(self),
-            requests: Mutex::default(),
-        });
-        let app = Router::new()
-            .fallback(answer)
-            .with_state(Arc::clone(&shared));
+        let shared = Shared::of(self);
+        let app = Shared::app(&shared);
         let task = tokio::spawn(async move { axum::serve(listener, app).await });
         GitServer {
             address,
+            certificate: None,
             shared,
             task: task.abort_handle(),
         }
+    }
+
+    /// Starts to listen with TLS; its certificate, which nobody has signed, is for the given hosts.
+    pub async fn start_tls(self, hosts: &[&str]) -> GitServer {
+        let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let made = rcgen::generate_simple_self_signed(hosts).expect("a certificate can be made");
+        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        let config = RustlsConfig::from_pem(certificate.clone().into(), key.into())
+            .await
+            .expect("certificate and key fit together");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        listener
+            .set_nonblocking(true)
+            .expect("a socket can be made non-blocking");
+        let address = listener.local_addr().expect("it is bound");
+        let shared = Shared::of(self);
+        let server = axum_server::from_tcp_rustls(listener, config)
+            .expect("the socket is fit for serving")
+            .serve(Shared::app(&shared).into_make_service());
+        GitServer {
+            address,
+            certificate: Some(certificate),
+            shared,
+            task: tokio::spawn(server).abort_handle(),
+        }
+    }
+}
+
+impl Shared {
+    fn of(builder: GitServerBuilder) -> Arc<Self> {
+        Arc::new(Self {
+            builder: Mutex::new(builder),
+            requests: Mutex::default(),
+        })
+    }
+
+    fn app(shared: &Arc<Self>) -> Router {
+        Router::new()
+            .fallback(answer)
+            .with_state(Arc::clone(shared))
     }
 }
 
@@ -119,7 +155,17 @@ impl GitServer {
 
     /// The URL of a path.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}/{path}", self.address)
+        let scheme = if self.certificate.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}/{path}", self.address)
+    }
+
+    /// With TLS, its certificate in PEM.
+    pub fn certificate(&self) -> Option<&str> {
+        self.certificate.as_deref()
     }
 
     /// Every request so far, in order.
@@ -262,67 +308,4 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The git daemon, for `git://` URLs, on a free loopback port. Dropping it kills it.
-#[derive(Debug)]
-pub struct GitDaemon {
-    port: u16,
-    child: Child,
-}
-
-impl GitDaemon {
-    /// Serves every repository below a folder. Returns when it accepts connections.
-    pub fn start(folder: &Path) -> Self {
-        for _ in 0..10 {
-            if let Some(daemon) = Self::try_start(folder) {
-                return daemon;
-            }
-        }
-        panic!("git daemon does not start: is git installed, with git-daemon?");
-    }
-
-    /// `git://127.0.0.1:port/path`
-    pub fn url(&self, path: &str) -> String {
-        format!("git://127.0.0.1:{}/{path}", self.port)
-    }
-
-    /// It cannot choose a port itself, and the free one may be taken before it starts.
-    fn try_start(folder: &Path) -> Option<Self> {
-        let free = StdListener::bind("127.0.0.1:0").expect("loopback has a free port");
-        let port = free.local_addr().expect("it is bound").port();
-        drop(free);
-        let mut command = std::process::Command::new(exec_path().join("git-daemon"));
-        let mut child = command
-            .args([
-                "--verbose",
-                "--export-all",
-                "--reuseaddr",
-                "--informative-errors",
-            ])
-            .args(["--listen=127.0.0.1", &format!("--port={port}")])
-            .arg(format!("--base-path={}", folder.display()))
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("git-daemon is installed");
-        let stderr = child.stderr.take().expect("stderr was piped just above");
-        let daemon = Self { port, child };
-        let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
-        let ready = lines.any(|line| line.contains("Ready to rumble"));
-        // It goes on talking; a full pipe would stop it.
-        std::thread::spawn(move || lines.for_each(drop));
-        ready.then_some(daemon)
-    }
-}
-
-impl Drop for GitDaemon {
-    fn drop(&mut self) {
-        // It may have ended by itself; either way nothing is left after this.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
 }

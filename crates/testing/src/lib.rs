@@ -3,6 +3,7 @@
 pub mod composer;
 pub mod database_macro;
 pub mod git;
+pub mod git_daemon;
 pub mod git_server;
 pub mod postgres;
 pub mod process;

@@ -87,6 +87,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("http.lowSpeedTime", "300"),
     ("tar.umask", "0022"),
     ("color.ui", "false"),
+    ("advice.fetchShowForcedUpdates", "false"),
 ];
 
 impl GitCommand {

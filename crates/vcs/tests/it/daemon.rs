@@ -2,7 +2,7 @@
 
 use kapelle_outbound::{AddressPolicy, ClientConfig};
 use kapelle_testing::git::GitRepository;
-use kapelle_testing::git_server::GitDaemon;
+use kapelle_testing::git_daemon::GitDaemon;
 use kapelle_vcs::{Access, VcsError};
 
 use crate::world::{World, client, loopback, url};

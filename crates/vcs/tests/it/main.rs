@@ -9,6 +9,7 @@ mod archive;
 mod daemon;
 mod hostile;
 mod http;
+mod https;
 mod local;
 mod mirror;
 mod read;

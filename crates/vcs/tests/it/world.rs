@@ -13,6 +13,8 @@ use tempfile::TempDir;
 pub(crate) struct World {
     pub(crate) git: Git,
     folder: TempDir,
+    /// Where the recording script writes.
+    log: Option<TempDir>,
 }
 
 impl World {
@@ -37,27 +39,32 @@ impl World {
         config.protocols = Protocols::all();
         change(&mut config);
         let git = Git::new(config).unwrap();
-        Self { git, folder }
+        Self {
+            git,
+            folder,
+            log: None,
+        }
     }
 
     /// Runs git through a script that writes down arguments, input and what git does with them.
     pub(crate) fn recorded() -> Self {
-        let log = tempfile::tempdir().unwrap().keep();
-        let world = Self::with(|config| config.binary = log.join("git"));
+        let log = tempfile::tempdir().unwrap();
+        let mut world = Self::with(|config| config.binary = log.path().join("git"));
         write_script(
-            &log.join("git"),
+            &log.path().join("git"),
             &format!(
                 "printf '%s\\n' \"$@\" >> {0}/arguments\n\
                  GIT_TRACE={0}/trace GIT_TRACE_PACKET={0}/packets exec git \"$@\"",
-                log.display()
+                log.path().display()
             ),
         );
+        world.log = Some(log);
         world
     }
 
     /// What the script of [`recorded`](Self::recorded) has written under a name, and forgets it.
     pub(crate) fn taken(&self, name: &str) -> String {
-        let path = self.git.config().binary.with_file_name(name);
+        let path = self.log.as_ref().unwrap().path().join(name);
         let text = fs::read_to_string(&path).unwrap_or_default();
         if path.exists() {
             fs::remove_file(path).unwrap();
