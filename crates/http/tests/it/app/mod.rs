@@ -1,31 +1,25 @@
 //! The application in the test's process: a registry over real databases and real git, behind its router.
 
-use std::path::Path;
+mod build;
+mod client;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::{HeaderMap, Request};
-use bytes::Bytes;
-use http_body_util::BodyExt;
 use kapelle_http::AppState;
-use kapelle_outbound::ClientConfig;
-use kapelle_registry::actor::TokenAccess;
 use kapelle_registry::clock::DAY;
 use kapelle_registry::jobs::{Ran, Worker};
-use kapelle_registry::secrets::Secrets;
-use kapelle_registry::token::{self, NewToken};
 use kapelle_registry::{
-    Actor, Clock, Limits, Parts, Random, Registry, hook, organization, package,
+    Actor, Clock, Limits, Random, Registry, hook, organization, package, token,
 };
-use kapelle_storage::Database;
-use kapelle_storage::blobs::{Blobs, BlobsConfig};
 use kapelle_storage::db::jobs;
+use kapelle_storage::db::packages::Package;
 use kapelle_testing::git::GitRepository;
-use kapelle_vcs::{Git, GitConfig, Protocols};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
-use tower::ServiceExt;
+
+use build::{make_token, registry};
+pub(crate) use client::{Answer, Client, basic, without_folders};
 
 /// Sun, 01 Nov 2026 10:00:00 GMT, in milliseconds since 1970.
 pub(crate) const START: i64 = 1_793_527_200_000;
@@ -142,7 +136,7 @@ impl TestApp {
     }
 
     /// A package's row.
-    pub(crate) async fn package(&self, name: &str) -> kapelle_storage::db::packages::Package {
+    pub(crate) async fn package(&self, name: &str) -> Package {
         package::find(&self.registry, &Actor::Operator, self.organization_id, name)
             .await
             .expect("the package is there")
@@ -153,10 +147,11 @@ impl TestApp {
         let shown =
             package::show(&self.registry, &Actor::Operator, self.organization_id, name).await;
         let faults = shown.expect("the package is there").faults;
-        faults
+        let lines: Vec<String> = faults
             .into_iter()
-            .map(|(name, reason)| format!("{name}: {reason}\n"))
-            .collect()
+            .map(|(name, reason)| format!("{name}: {reason}"))
+            .collect();
+        lines.join("\n")
     }
 
     /// Runs every job that is due, and what those queue.
@@ -260,201 +255,4 @@ impl Drop for TestApp {
         });
         assert!(open.is_empty(), "jobs are left over: {open:?}");
     }
-}
-
-async fn registry(
-    url: &str,
-    options: Options,
-    folder: &Path,
-    clock: &Clock,
-    random: &Random,
-) -> Registry {
-    let database = Database::connect(url).await.expect("an empty database");
-    database.migrate(clock.now()).await.expect("migrations");
-    let outbound = kapelle_outbound::Client::new(ClientConfig::default()).expect("a client");
-    let protocols: Protocols = "https,ssh,file".parse().expect("known protocols");
-    let mut git = GitConfig::new(folder.join("mirrors"), outbound.clone());
-    git.protocols = protocols.clone();
-    git.max_refs = options.limits.refs;
-    git.max_tree_entries = options.limits.entries;
-    if options.count_git {
-        git.binary = counting_git(folder);
-    }
-    let registry = Registry::new(Parts {
-        database,
-        blobs: Blobs::open(&BlobsConfig::new("memory:")).expect("a store in memory"),
-        git: Git::new(git).expect("a folder for mirrors"),
-        protocols,
-        outbound,
-        secrets: Secrets::from_file(&folder.join("secrets.key"), random.clone())
-            .expect("a new key"),
-        clock: clock.clone(),
-        random: random.clone(),
-        limits: options.limits,
-        public_url: PUBLIC_URL.parse().expect("a URL"),
-        temporary: folder.to_owned(),
-    });
-    registry.catch_up().await.expect("the database answers");
-    registry
-}
-
-/// A git that notes what it is asked to do.
-fn counting_git(folder: &Path) -> std::path::PathBuf {
-    use std::os::unix::fs::PermissionsExt;
-    let (script, log) = (folder.join("git"), folder.join("git.log"));
-    let text = format!(
-        "#!/bin/sh\necho \"$*\" >>'{}'\nexec /usr/bin/env git \"$@\"\n",
-        log.display()
-    );
-    std::fs::write(&script, text).expect("a writable folder");
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700))
-        .expect("our own file");
-    script
-}
-
-async fn make_token(
-    registry: &Registry,
-    organization_id: i64,
-    expires_at: Option<i64>,
-) -> (i64, String) {
-    let new = NewToken {
-        organization_id,
-        description: "test".to_owned(),
-        access: TokenAccess::Read,
-        expires_at,
-    };
-    let created = token::create(registry, &Actor::Operator, &new)
-        .await
-        .expect("a token");
-    (created.id, created.reveal().to_owned())
-}
-
-/// The value of an `Authorization` header.
-pub(crate) fn basic(user: &str, password: &str) -> String {
-    use base64::Engine;
-    let text = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
-    format!("Basic {text}")
-}
-
-/// Somebody who sends requests.
-pub(crate) struct Client<'a> {
-    app: &'a TestApp,
-    authorization: Option<String>,
-}
-
-impl Client<'_> {
-    /// GET, with no wish for compression.
-    pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.send(Request::get(path), "").await
-    }
-
-    /// GET with one more header.
-    pub(crate) async fn get_with(&self, path: &str, name: &str, value: &str) -> Answer {
-        self.send(Request::get(path).header(name, value), "").await
-    }
-
-    /// HEAD.
-    pub(crate) async fn head(&self, path: &str) -> Answer {
-        self.send(Request::head(path), "").await
-    }
-
-    /// POST of JSON.
-    pub(crate) async fn post(&self, path: &str, json: &str) -> Answer {
-        self.send(
-            Request::post(path).header("content-type", "application/json"),
-            json.to_owned(),
-        )
-        .await
-    }
-
-    /// POST of a form.
-    pub(crate) async fn post_form(&self, path: &str, form: &str) -> Answer {
-        let request =
-            Request::post(path).header("content-type", "application/x-www-form-urlencoded");
-        self.send(request, form.to_owned()).await
-    }
-
-    /// Any request.
-    pub(crate) async fn send(
-        &self,
-        request: axum::http::request::Builder,
-        body: impl Into<Body>,
-    ) -> Answer {
-        let request = match &self.authorization {
-            Some(value) => request.header("authorization", value),
-            None => request,
-        };
-        let request = request.body(body.into()).expect("a valid request");
-        let response = self
-            .app
-            .router
-            .clone()
-            .oneshot(request)
-            .await
-            .expect("the router always answers");
-        let (parts, body) = response.into_parts();
-        let body = body
-            .collect()
-            .await
-            .expect("a body that does not break off")
-            .to_bytes();
-        Answer {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            body,
-        }
-    }
-}
-
-/// What came back.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-}
-
-impl Answer {
-    /// A header's value; empty when it is not there.
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().expect("a readable header"))
-    }
-
-    /// The body as text.
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.body.to_vec()).expect("a body of text")
-    }
-
-    /// The body as JSON.
-    pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
-    }
-
-    /// Status and body for snapshots: JSON in several lines, temporary folders without their names.
-    pub(crate) fn shown(&self) -> String {
-        let body = match serde_json::from_slice::<serde_json::Value>(&self.body) {
-            Ok(json) => serde_json::to_string_pretty(&json).expect("JSON"),
-            Err(_) => self.text(),
-        };
-        format!(
-            "{} {}\n{}",
-            self.status,
-            self.header("content-type"),
-            without_folders(&body)
-        )
-    }
-}
-
-/// Names of temporary folders replaced.
-pub(crate) fn without_folders(text: &str) -> String {
-    let folder = std::env::temp_dir().display().to_string();
-    let start = format!("{folder}/.tmp");
-    let mut parts = text.split(&start);
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| {
-        format!("{text}[folder]{}", part.get(6..).unwrap_or_default())
-    })
 }
