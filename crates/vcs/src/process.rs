@@ -58,15 +58,14 @@ impl Group {
         *self.leader.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Asks for an end, and enforces it after a moment.
+    /// Asks for an end, and enforces it: on the leader after a moment, on what it leaves behind at once.
     async fn end(&self, leader: &mut Child) {
         self.signal(Signal::TERM);
-        let ended = timeout(GRACE, leader.wait()).await.is_ok();
-        if ended {
-            self.release();
-        } else {
-            self.kill();
+        if timeout(GRACE, leader.wait()).await.is_err() {
+            tracing::debug!("a git process did not end when asked to");
         }
+        self.kill();
+        self.release();
     }
 
     fn leader(&self) -> Option<Pid> {
