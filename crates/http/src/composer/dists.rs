@@ -1,5 +1,7 @@
 //! `dists/{vendor}/{name}/{reference}.zip`: the archive of a published commit, under an address that stays for ever.
 
+use std::ops::Range;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -9,6 +11,7 @@ use kapelle_composer::PackageName;
 use kapelle_registry::{Registry, dist};
 use kapelle_storage::db::dists::Dist;
 
+use super::not_modified::not_modified;
 use super::range::{Wanted, wanted};
 use crate::error::ApiError;
 use crate::extract::{Organization, Segments};
@@ -53,62 +56,70 @@ async fn respond(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
-    let size = u64::try_from(dist.size).map_err(|error| ApiError::Internal(error.to_string()))?;
     let etag = format!("\"{}\"", hex::encode(&dist.sha256));
-    if headers
-        .get(header::IF_NONE_MATCH)
-        .is_some_and(|known| known.as_bytes() == etag.as_bytes())
-    {
-        return build(
-            Response::builder()
-                .status(StatusCode::NOT_MODIFIED)
-                .header(header::ETAG, etag),
-            Body::empty(),
-        );
-    }
-    let (status, start, end) = match wanted(headers, &etag, size) {
-        Wanted::Whole => (StatusCode::OK, 0, size),
-        Wanted::Part { start, end } => (StatusCode::PARTIAL_CONTENT, start, end),
-        Wanted::Nothing => return Err(ApiError::Range { size }),
-    };
-    let mut builder = Response::builder()
-        .status(status)
-        .header(header::ETAG, etag)
-        .header(header::CONTENT_TYPE, "application/zip")
-        .header(header::CONTENT_LENGTH, end - start)
-        .header(header::ACCEPT_RANGES, "bytes")
-        .header(
-            header::CONTENT_DISPOSITION,
-            disposition(name, &dist.reference),
-        );
-    if status == StatusCode::PARTIAL_CONTENT {
-        builder = builder.header(
-            header::CONTENT_RANGE,
-            format!("bytes {start}-{}/{size}", end - 1),
-        );
-    }
-    let body = if method == Method::HEAD {
-        Body::empty()
+    let known = headers.get(header::IF_NONE_MATCH);
+    let mut response = if known.is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+        not_modified()
+    } else if method == Method::HEAD {
+        whole_or_part(dist, name, Wanted::Whole, async |_| Ok(Body::empty())).await?
     } else {
-        body(registry, dist, start, end).await?
+        let wanted = wanted(headers, &etag, size(dist)?);
+        whole_or_part(dist, name, wanted, |bytes| body(registry, dist, bytes)).await?
     };
-    build(builder, body)
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, CACHE);
+    headers.insert(header::VARY, HeaderValue::from_static("Authorization"));
+    headers.insert(header::ETAG, value(&etag)?);
+    Ok(response)
 }
 
-fn build(builder: axum::http::response::Builder, body: Body) -> Result<Response, ApiError> {
-    let response = builder
-        .header(header::CACHE_CONTROL, CACHE)
-        .header(header::VARY, "Authorization")
-        .body(body);
-    response.map_err(|error| ApiError::Internal(error.to_string()))
+/// 200 or 206 with the headers that tell how much of the archive comes.
+async fn whole_or_part(
+    dist: &Dist,
+    name: &PackageName,
+    wanted: Wanted,
+    body: impl AsyncFnOnce(Range<u64>) -> Result<Body, ApiError>,
+) -> Result<Response, ApiError> {
+    let size = size(dist)?;
+    let (status, bytes) = match wanted {
+        Wanted::Whole => (StatusCode::OK, 0..size),
+        Wanted::Part { start, end } => (StatusCode::PARTIAL_CONTENT, start..end),
+        Wanted::Nothing => return Err(ApiError::Range { size }),
+    };
+    let mut response = Response::new(body(bytes.clone()).await?);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    if status == StatusCode::PARTIAL_CONTENT {
+        let range = format!("bytes {}-{}/{size}", bytes.start, bytes.end - 1);
+        headers.insert(header::CONTENT_RANGE, value(&range)?);
+    }
+    headers.insert(header::CONTENT_LENGTH, (bytes.end - bytes.start).into());
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/zip"),
+    );
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(
+        header::CONTENT_DISPOSITION,
+        value(&disposition(name, &dist.reference))?,
+    );
+    Ok(response)
+}
+
+fn size(dist: &Dist) -> Result<u64, ApiError> {
+    u64::try_from(dist.size).map_err(|error| ApiError::Internal(error.to_string()))
+}
+
+fn value(text: &str) -> Result<HeaderValue, ApiError> {
+    HeaderValue::from_str(text).map_err(|error| ApiError::Internal(error.to_string()))
 }
 
 /// The stream waits for the client: nothing is read ahead of what it takes.
-async fn body(registry: &Registry, dist: &Dist, start: u64, end: u64) -> Result<Body, ApiError> {
+async fn body(registry: &Registry, dist: &Dist, bytes: Range<u64>) -> Result<Body, ApiError> {
     let reference = dist.reference.clone();
     let damaged =
         move |error: &_| tracing::error!(%error, reference, "a dist broke off while it was sent");
-    let stream = dist::read(registry, dist, start..end).await;
+    let stream = dist::read(registry, dist, bytes).await;
     let stream = stream
         .map_err(|error| ApiError::Internal(format!("the dist {}: {error}", dist.reference)))?;
     Ok(Body::from_stream(stream.inspect_err(damaged)))

@@ -3,13 +3,14 @@
 use std::io::Read;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 use kapelle_registry::document::Document;
 
 use super::encoding::{Encoding, choose};
+use super::not_modified::not_modified;
 use crate::error::ApiError;
 
 /// Answers with `document`. `Last-Modified` is an opaque text that Composer repeats byte for byte in
@@ -22,7 +23,7 @@ pub(super) async fn respond(
         ApiError::Internal("a document's Last-Modified is no header value".to_owned())
     })?;
     let response = if headers.get(header::IF_MODIFIED_SINCE) == Some(&last_modified) {
-        StatusCode::NOT_MODIFIED.into_response()
+        not_modified()
     } else {
         body(document, choose(headers)).await?
     };

@@ -6,6 +6,7 @@ mod document;
 pub(crate) mod downloads;
 mod encoding;
 pub(crate) mod index;
+mod not_modified;
 pub(crate) mod p2;
 pub(crate) mod packages;
 pub(crate) mod providers;

@@ -68,7 +68,7 @@ impl Sent<'_> {
                 Actor::Hook(self.provider.as_str(), organization_id),
                 organization_id,
             )),
-            Verdict::Wrong if self.provider == Provider::Generic && organization_id != 0 => {
+            Verdict::Wrong if self.provider == Provider::Generic => {
                 self.token_holder(state, organization_id).await
             }
             Verdict::Right | Verdict::Wrong => Err(ApiError::Forged(WRONG)),

@@ -168,6 +168,7 @@ on_both_databases! {
             let fresh = app.reader().get(path).await;
             let same = app.reader().get_with(path, "if-modified-since", fresh.header("last-modified")).await;
             assert_eq!((same.status, same.body.len()), (304, 0), "{path}");
+            assert_eq!(same.header("content-length"), "", "{path}");
             for name in ["last-modified", "cache-control", "vary", "content-type"] {
                 assert_eq!(same.header(name), fresh.header(name), "{name}");
             }
