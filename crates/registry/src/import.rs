@@ -117,12 +117,37 @@ fn read_repositories(value: &Value, plan: &mut Plan) -> Result<(), ImportError> 
                 note_options(repository, plan);
             }
             (kind, url) => plan.left_out.push((
-                format!("repository {url}").trim().to_owned(),
+                format!(
+                    "repository {}",
+                    if url.is_empty() {
+                        inline_names(repository)
+                    } else {
+                        url
+                    }
+                ),
                 format!("repositories of type {kind:?} are not taken over yet"),
             )),
         }
     }
     Ok(())
+}
+
+/// What a repository of type `package` holds; there is no URL to name it by.
+fn inline_names(repository: &Map<String, Value>) -> String {
+    let packages = match repository.get("package") {
+        Some(Value::Array(list)) => list.iter().collect(),
+        Some(one) => vec![one],
+        None => Vec::new(),
+    };
+    let names: Vec<&str> = packages
+        .iter()
+        .filter_map(|package| package.get("name")?.as_str())
+        .collect();
+    if names.is_empty() {
+        "without a URL".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
 
 fn note_options(repository: &Map<String, Value>, plan: &mut Plan) {

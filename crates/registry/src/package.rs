@@ -304,6 +304,9 @@ pub async fn undo(
         })
         .max_by_key(|package| package.removed_at)
         .ok_or_else(|| PackageError::NothingToUndo(name.clone()))?;
+    if package_references::is_purged(&mut transaction, package.id).await? {
+        return Err(PackageError::NothingToUndo(name));
+    }
     if let Some(other) =
         live_of_repository(&mut transaction, organization_id, &package.repository_key).await?
     {

@@ -34,7 +34,7 @@ pub(crate) async fn run(context: &JobContext, package_id: i64) -> Result<String,
 
 async fn synchronize(context: &JobContext, package: &Package) -> Result<String, JobError> {
     let observation = observe::observe(context, package).await?;
-    if observation.is_unchanged() {
+    if observation.is_unchanged() && package.name.is_some() {
         publish::record_success(context, package).await?;
         return Ok("nothing changed".to_owned());
     }

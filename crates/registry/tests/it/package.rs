@@ -78,6 +78,7 @@ on_both_databases! {
 
         remove(&world, &added).await;
         purge().await.unwrap();
+        assert!(matches!(undo(&world).await, Err(PackageError::NothingToUndo(_))));
         assert!(matches!(find_dist(&world, &reference).await, Err(DistError::Purged(_))));
     }
 

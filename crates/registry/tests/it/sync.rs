@@ -136,4 +136,13 @@ on_both_databases! {
         let faults = world.faults(&package).await;
         assert!(faults[1].1.contains("at most 1000"), "{faults:?}");
     }
+
+    async fn an_empty_repository_is_no_package(url: String) {
+        let world = World::new(&url).await;
+        let package = world.add(&GitRepository::new()).await;
+        let ran = world.worker.run_next().await.unwrap().unwrap();
+        assert_eq!(ran.end, End::Error);
+        assert!(ran.message.contains("no package name was found"), "{}", ran.message);
+        assert!(world.now(&package).await.sync_error.is_some());
+    }
 }

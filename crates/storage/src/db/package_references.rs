@@ -1,8 +1,10 @@
 //! Every (package, commit) that was ever published: its dist may be asked for for ever.
 
-use super::Text;
+use super::{Flag, Text};
 use crate::Result;
-use crate::handle::{Handle, Transaction, execute, execute_one, fetch_all, fetch_optional};
+use crate::handle::{
+    Handle, Transaction, execute, execute_one, fetch_all, fetch_one, fetch_optional,
+};
 use crate::row::columns;
 use crate::statement::sql;
 use crate::value::values;
@@ -61,6 +63,16 @@ pub async fn list_without_dist(
     );
     let rows: Vec<Text> = fetch_all(on, sql, values![package_id, limit]).await?;
     Ok(rows.into_iter().map(|row| row.value).collect())
+}
+
+/// Whether anything of a package was purged.
+pub async fn is_purged(on: &mut impl Handle, package_id: i64) -> Result<bool> {
+    let sql = sql!(
+        "SELECT EXISTS (SELECT 1 FROM package_references WHERE package_id = $1 AND purged_at IS NOT NULL) AS value"
+    );
+    fetch_one::<Flag>(on, sql, values![package_id])
+        .await
+        .map(|row| row.value)
 }
 
 /// Refuses a published commit for ever.
