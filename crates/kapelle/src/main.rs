@@ -1,1 +1,41 @@
-fn main() {}
+//! The program: a private Composer registry in one binary.
+
+mod app;
+mod cli;
+mod exit;
+mod logging;
+mod output;
+mod parts;
+mod progress;
+mod serve;
+mod settings;
+mod signal;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    kapelle_outbound::install_crypto_provider();
+    let command_line = cli::CommandLine::parse();
+    match run(command_line) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if let Some(sentence) = exit::sentence(&error) {
+                output::note(&sentence);
+            }
+            ExitCode::from(exit::code(&error))
+        }
+    }
+}
+
+fn run(command_line: cli::CommandLine) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(command_line.run());
+    // A blocking read that nobody waits for any more shall not keep the process.
+    runtime.shutdown_background();
+    outcome
+}

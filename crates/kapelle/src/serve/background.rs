@@ -1,0 +1,148 @@
+//! What runs beside the server: jobs, the schedule, the change sequence, signs of life.
+
+use std::time::Duration;
+
+use kapelle_registry::Registry;
+use kapelle_registry::jobs::Worker;
+use kapelle_storage::db::facts;
+use kapelle_storage::db::nodes::{self, Node};
+use kapelle_storage::{Database, StorageError};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use crate::app::App;
+use crate::parts;
+
+/// How often a node gives a sign of life, and looks where clients reach the registry by now.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// The tasks of a process that stays.
+#[derive(Debug)]
+pub(super) struct Background {
+    worker: Worker,
+    jobs: TaskTracker,
+    others: TaskTracker,
+    no_more_jobs: CancellationToken,
+    no_more_others: CancellationToken,
+}
+
+impl Background {
+    /// Starts everything; jobs only where `works`.
+    pub(super) fn start(app: &App, kind: &'static str, works: bool) -> Self {
+        let background = Self {
+            worker: Worker::new(app.registry.clone(), app.node.clone()),
+            jobs: TaskTracker::new(),
+            others: TaskTracker::new(),
+            no_more_jobs: CancellationToken::new(),
+            no_more_others: CancellationToken::new(),
+        };
+        if works {
+            let (worker, slots, stop) = (
+                background.worker.clone(),
+                app.settings().jobs.slots,
+                background.no_more_jobs.clone(),
+            );
+            background
+                .jobs
+                .spawn(async move { worker.run(slots, stop).await });
+        }
+        let (registry, stop) = (app.registry.clone(), background.no_more_others.clone());
+        background
+            .others
+            .spawn(async move { registry.follow(stop).await });
+        let (registry, stop) = (app.registry.clone(), background.no_more_others.clone());
+        background
+            .others
+            .spawn(async move { registry.keep_house(stop).await });
+        background
+            .others
+            .spawn(Pulse::of(app, kind).beat(background.no_more_others.clone()));
+        background.jobs.close();
+        background.others.close();
+        background
+    }
+
+    /// Lets running jobs end, gives back those that do not in time, then stops the rest.
+    pub(super) async fn stop(self, app: &App) {
+        self.no_more_jobs.cancel();
+        let limit = app.settings().server.shutdown_timeout;
+        if tokio::time::timeout(limit, self.jobs.wait()).await.is_err() {
+            tracing::warn!(
+                seconds = limit.as_secs(),
+                "jobs did not end in time and go back to the queue"
+            );
+        }
+        match self.worker.release().await {
+            Ok(0) => {}
+            Ok(released) => tracing::info!(released, "jobs went back to the queue"),
+            Err(error) => {
+                tracing::error!(%error, "jobs could not be given back; they are taken over after a minute");
+            }
+        }
+        self.no_more_others.cancel();
+        self.others.wait().await;
+        app.opened.database.close().await;
+    }
+}
+
+/// A process's signs of life.
+struct Pulse {
+    database: Database,
+    registry: Registry,
+    node: Node,
+    /// Whether the public URL is whatever was served last.
+    follows_url: bool,
+}
+
+impl Pulse {
+    fn of(app: &App, kind: &'static str) -> Self {
+        let now = app.registry.now();
+        Self {
+            database: app.opened.database.clone(),
+            registry: app.registry.clone(),
+            node: Node {
+                name: app.node.clone(),
+                kind: kind.to_owned(),
+                started_at: now,
+                seen_at: now,
+            },
+            follows_url: kind == "worker" && app.settings().server.public_url.is_none(),
+        }
+    }
+
+    async fn beat(mut self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.once().await {
+                tracing::warn!(%error, "no sign of life could be written");
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(BEAT) => {}
+            }
+        }
+        if let Err(error) = self.leave().await {
+            tracing::warn!(%error, "the node's row stays behind");
+        }
+    }
+
+    async fn once(&mut self) -> Result<(), StorageError> {
+        self.node.seen_at = self.registry.now();
+        let mut transaction = self.database.write().await?;
+        nodes::beat(&mut transaction, &self.node).await?;
+        transaction.commit().await?;
+        if self.follows_url {
+            let served = facts::get(&mut self.database.read().await?, parts::PUBLIC_URL).await?;
+            if let Some(url) = served.and_then(|url| Url::parse(&url).ok()) {
+                self.registry.set_public_url(url);
+            }
+        }
+        Ok(())
+    }
+
+    async fn leave(&self) -> Result<(), StorageError> {
+        let mut transaction = self.database.write().await?;
+        nodes::remove(&mut transaction, &self.node.name).await?;
+        transaction.commit().await
+    }
+}

@@ -1,0 +1,92 @@
+//! The server's certificate: from files, or made here and kept.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use axum_server::tls_rustls::RustlsConfig;
+
+use crate::settings::Server;
+
+/// Where the certificate of our own making is, for clients that shall trust it.
+pub(crate) fn own_certificate(data: &Path) -> PathBuf {
+    data.join("tls/certificate.pem")
+}
+
+/// TLS as the settings ask for it; `None` for plain HTTP.
+pub(super) async fn configure(
+    server: &Server,
+    data: &Path,
+) -> anyhow::Result<Option<RustlsConfig>> {
+    let (certificate, key) = match (&server.tls_certificate, &server.tls_key) {
+        (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
+        _ if server.tls_self_signed => make_once(server, data)?,
+        _ => return Ok(None),
+    };
+    let read = RustlsConfig::from_pem_file(&certificate, &key).await;
+    let failed = || {
+        format!(
+            "the TLS certificate {} and its key {} cannot be used",
+            certificate.display(),
+            key.display()
+        )
+    };
+    Ok(Some(read.with_context(failed)?))
+}
+
+/// The certificate is made again when the names it is for have changed.
+fn make_once(server: &Server, data: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let folder = data.join("tls");
+    let (certificate, key, names_file) = (
+        own_certificate(data),
+        folder.join("key.pem"),
+        folder.join("names.txt"),
+    );
+    let names = names(server);
+    // Not there yet is the same as made for other names.
+    let known = std::fs::read_to_string(&names_file).unwrap_or_default();
+    if known == names.join("\n") && certificate.exists() && key.exists() {
+        return Ok((certificate, key));
+    }
+    if !folder.exists() {
+        DirBuilder::new().mode(0o700).create(&folder)?;
+    }
+    let made = rcgen::generate_simple_self_signed(names.clone())
+        .context("no TLS certificate could be made")?;
+    write(&key, &made.signing_key.serialize_pem(), 0o600)?;
+    write(&certificate, &made.cert.pem(), 0o644)?;
+    write(&names_file, &names.join("\n"), 0o644)?;
+    tracing::info!(certificate = %certificate.display(), "a TLS certificate was made; clients have to trust it");
+    Ok((certificate, key))
+}
+
+fn names(server: &Server) -> Vec<String> {
+    let mut names = vec![
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+        "::1".to_owned(),
+    ];
+    if !server.listen.ip().is_unspecified() {
+        names.push(server.listen.ip().to_string());
+    }
+    if let Some(host) = server.public_url.as_ref().and_then(|url| url.host_str()) {
+        names.push(host.trim_matches(['[', ']']).to_owned());
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
+    let failed = || format!("{} cannot be written", path.display());
+    let open = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(path);
+    open.and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(failed)
+}

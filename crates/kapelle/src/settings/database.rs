@@ -1,0 +1,14 @@
+//! `[database]`: where the rows are.
+
+use super::section::section;
+use super::value::EngineUrl;
+
+section! {
+    /// Where packages, versions, tokens and jobs are kept.
+    database: Database {
+        /// `sqlite:PATH` or `postgres://user:password@host/name`. Without it: `kapelle.sqlite` in the data folder.
+        ///
+        /// The environment variable `DATABASE_URL` is used when nothing else sets it. SQLite needs a local disk.
+        url: Option<EngineUrl> = None,
+    }
+}

@@ -1,0 +1,33 @@
+//! `[limits]`: sizes and counts past which input is refused with a sentence.
+
+use std::time::Duration;
+
+use super::section::section;
+use super::value::Size;
+
+/// One mebibyte.
+const MIB: u64 = 1024 * 1024;
+
+section! {
+    /// Sizes and counts past which something is refused, with a sentence that says so.
+    limits: Limits {
+        /// A composer.json.
+        manifest: Size = Size(MIB),
+        /// The body of a request.
+        json_body: Size = Size(2 * MIB),
+        /// How deep the JSON of a request may be nested.
+        json_depth: usize = 64,
+        /// An archive.
+        packed: Size = Size(512 * MIB),
+        /// The files of an archive together.
+        unpacked: Size = Size(2048 * MIB),
+        /// Files of an archive.
+        entries: usize = 200_000,
+        /// Answers kept in memory.
+        document_cache: Size = Size(64 * MIB),
+        /// Up to how many packages a repository lists all their names, which saves Composer requests.
+        available_packages: usize = 10_000,
+        /// How long a removed package can be restored.
+        undo: Duration = Duration::from_hours(30 * 24),
+    }
+}

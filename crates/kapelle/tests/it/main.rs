@@ -1,0 +1,7 @@
+//! The program as operators and scripts use it.
+
+mod commands;
+mod demo;
+mod processes;
+mod settings;
+mod world;
