@@ -60,7 +60,7 @@ pub(super) async fn observe(
     let url = RepositoryUrl::parse(&package.repository_url, &Protocols::all())
         .map_err(|error| JobError::Fail(error.to_string()))?;
     let credential = credential::for_repository(registry, package, &url).await?;
-    let known_hosts = known_host_keys(context, &url).await?;
+    let mut known_hosts = known_host_keys(context, &url).await?;
     let access = Access {
         url: &url,
         credential: credential.as_ref(),
@@ -69,6 +69,13 @@ pub(super) async fn observe(
 
     let listing = registry.parts.git.list_refs(&access).await?;
     accept_host_keys(context, &listing.new_host_keys).await?;
+    // Accepted once: from here on, any other key is refused.
+    known_hosts.extend_from_slice(&listing.new_host_keys);
+    let access = Access {
+        known_hosts: &known_hosts,
+        url: &url,
+        credential: credential.as_ref(),
+    };
     for (name, reason) in &listing.rejected {
         context
             .log(&[format!("{name} is ignored: {reason}")])

@@ -139,7 +139,8 @@ on_both_databases! {
 
     async fn an_empty_repository_is_no_package(url: String) {
         let world = World::new(&url).await;
-        let package = world.add(&GitRepository::new()).await;
+        let repository = GitRepository::new();
+        let package = world.add(&repository).await;
         let ran = world.worker.run_next().await.unwrap().unwrap();
         assert_eq!(ran.end, End::Error);
         assert!(ran.message.contains("no package name was found"), "{}", ran.message);

@@ -36,8 +36,7 @@ pub async fn append(
     action: &str,
     name: &str,
 ) -> Result<i64> {
-    let lock = sql!(sqlite: "SELECT 0", postgres: "SELECT pg_advisory_xact_lock(5713024002)");
-    execute(tx, lock, values![]).await?;
+    hold(tx).await?;
     let sql = sql!(
         "INSERT INTO changes (seq, organization_id, subject, action, name)
          SELECT CASE WHEN last.seq >= $1 THEN last.seq + 1 ELSE $1 END, $2, $3, $4, $5
@@ -55,6 +54,13 @@ pub async fn append(
     let wake = sql!(sqlite: "SELECT 0", postgres: "SELECT pg_notify('kapelle', '')");
     execute(tx, wake, values![]).await?;
     Ok(row.value)
+}
+
+/// Keeps others from appending until the transaction ends: who then reads the changes has seen all that come before
+/// what this transaction writes. [`append`] does so by itself.
+pub async fn hold(tx: &mut Transaction) -> Result<()> {
+    let lock = sql!(sqlite: "SELECT 0", postgres: "SELECT pg_advisory_xact_lock(5713024002)");
+    execute(tx, lock, values![]).await.map(|_| ())
 }
 
 /// The changes after `seq`, oldest first.

@@ -47,6 +47,39 @@ pub async fn find(
     fetch_optional(on, sql, values![package_id, reference]).await
 }
 
+/// Like [`find`], and keeps a purge of that commit waiting until the transaction ends.
+pub async fn lock(
+    tx: &mut Transaction,
+    package_id: i64,
+    reference: &str,
+) -> Result<Option<PackageReference>> {
+    let sql = sql!(
+        sqlite: "SELECT reference, published_at, purged_at FROM package_references
+             WHERE package_id = $1 AND reference = $2",
+        postgres: "SELECT reference, published_at, purged_at FROM package_references
+             WHERE package_id = $1 AND reference = $2 FOR UPDATE",
+    );
+    fetch_optional(tx, sql, values![package_id, reference]).await
+}
+
+/// The commits that were purged from any package of the organization, removed or not, that has this name or this
+/// repository.
+pub async fn list_purged(
+    on: &mut impl Handle,
+    organization_id: i64,
+    name: &str,
+    repository_key: &str,
+) -> Result<Vec<String>> {
+    let sql = sql!(
+        "SELECT DISTINCT reference AS value FROM package_references
+         WHERE purged_at IS NOT NULL AND package_id IN (SELECT id FROM packages
+             WHERE organization_id = $1 AND (name = $2 OR repository_key = $3))
+         ORDER BY reference"
+    );
+    let rows: Vec<Text> = fetch_all(on, sql, values![organization_id, name, repository_key]).await?;
+    Ok(rows.into_iter().map(|row| row.value).collect())
+}
+
 /// The package's published commits that have no dist yet and are not purged, newest first.
 pub async fn list_without_dist(
     on: &mut impl Handle,

@@ -376,6 +376,27 @@ pub async fn bump_revision(tx: &mut Transaction, id: i64) -> Result<()> {
     execute_one(tx, sql, values![id], "packages", id).await
 }
 
+/// Live packages of all organizations with a published commit that has no dist, by key after `after_id`.
+pub async fn list_without_dists(
+    on: &mut impl Handle,
+    after_id: i64,
+    limit: i64,
+) -> Result<Vec<Package>> {
+    let sql = sql!(
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
+             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
+         FROM packages
+         WHERE removed_at IS NULL AND id > $1
+             AND EXISTS (SELECT 1 FROM package_references
+                 WHERE package_references.package_id = packages.id AND package_references.purged_at IS NULL
+                     AND NOT EXISTS (SELECT 1 FROM dists
+                         WHERE dists.package_id = packages.id
+                             AND dists.reference = package_references.reference))
+         ORDER BY id LIMIT $2"
+    );
+    fetch_all(on, sql, values![after_id, limit]).await
+}
+
 /// Live packages of all organizations that were last synchronized before `before` or never, by key after `after_id`.
 pub async fn list_unsynced_since(
     on: &mut impl Handle,

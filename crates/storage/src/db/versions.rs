@@ -1,5 +1,7 @@
 //! Versions of packages, live or tombstones.
 
+use std::collections::BTreeMap;
+
 use super::Number;
 use crate::Result;
 use crate::handle::{
@@ -76,6 +78,28 @@ pub async fn list_all(on: &mut impl Handle, package_id: i64) -> Result<Vec<Versi
     );
     fetch_all(on, sql, values![package_id]).await
 }
+
+/// When each version of a package was first seen, by normalized form, tombstones included.
+pub async fn first_published(
+    on: &mut impl Handle,
+    package_id: i64,
+) -> Result<BTreeMap<String, i64>> {
+    let sql = sql!(
+        "SELECT version_normalized, MIN(published_at) AS published_at FROM versions
+         WHERE package_id = $1 GROUP BY version_normalized"
+    );
+    let rows: Vec<FirstPublished> = fetch_all(on, sql, values![package_id]).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.version_normalized, row.published_at))
+        .collect())
+}
+
+struct FirstPublished {
+    version_normalized: String,
+    published_at: i64,
+}
+columns!(FirstPublished: version_normalized, published_at);
 
 /// A package's live version by its normalized form.
 pub async fn find_live(

@@ -102,8 +102,9 @@ pub async fn finish(
     Ok(execute(tx, sql, values![id, attempt, outcome.state(), message, now]).await? > 0)
 }
 
-/// Queues a running job again for another attempt at `run_at`; `false`: it is no longer this attempt's. When another
-/// job with its exclusive key is queued meanwhile, that one goes on instead and this one ends as an error.
+/// Queues a running job again for another attempt at `run_at`; `false`: it is no longer this attempt's, or somebody
+/// asked for it to stop. When another job with its exclusive key is queued meanwhile, that one goes on instead and
+/// this one ends as an error.
 pub async fn retry_later(
     tx: &mut Transaction,
     id: i64,
@@ -114,7 +115,7 @@ pub async fn retry_later(
 ) -> Result<bool> {
     let superseded = sql!(
         "UPDATE jobs SET state = 'error', message = $3, finished_at = $4, owner = NULL, lease_until = NULL
-         WHERE id = $1 AND attempt = $2 AND state = 'running'
+         WHERE id = $1 AND attempt = $2 AND state = 'running' AND NOT cancel_requested
              AND EXISTS (SELECT 1 FROM jobs AS twin
                  WHERE twin.state = 'queued' AND twin.exclusive_key = jobs.exclusive_key)"
     );
@@ -124,7 +125,7 @@ pub async fn retry_later(
     }
     let sql = sql!(
         "UPDATE jobs SET state = 'queued', run_at = $3, message = $4, owner = NULL, lease_until = NULL
-         WHERE id = $1 AND attempt = $2 AND state = 'running'"
+         WHERE id = $1 AND attempt = $2 AND state = 'running' AND NOT cancel_requested"
     );
     Ok(execute(tx, sql, values![id, attempt, run_at, message]).await? > 0)
 }
