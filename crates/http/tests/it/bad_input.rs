@@ -56,7 +56,9 @@ on_both_databases! {
     async fn an_empty_repository(url: String) {
         let app = TestApp::start(&url).await;
 
-        insta::assert_snapshot!(told(&app.add(&GitRepository::new()).await), @"Success: nothing changed");
+        insta::assert_snapshot!(told(&app.add(&GitRepository::new()).await), @r#"
+        Error: no package name was found in file://[folder]/repository.git: composer.json on the default branch has no name. Commit a composer.json with a "name" and synchronize again
+        "#);
     }
 
     async fn a_folder_that_is_no_repository(url: String) {
