@@ -218,7 +218,9 @@ impl From<DistError> for ApiError {
         match error {
             DistError::Denied(denied) => Self::Denied(denied),
             DistError::Unknown => Self::NotFound,
-            gone @ (DistError::Removed(_) | DistError::Purged(_)) => Self::Gone(gone.to_string()),
+            gone @ (DistError::Removed(_)
+            | DistError::Purged(_)
+            | DistError::Unbuildable { .. }) => Self::Gone(gone.to_string()),
             unavailable @ DistError::Unavailable { .. } => {
                 Self::Unavailable(unavailable.to_string())
             }

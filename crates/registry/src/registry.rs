@@ -123,6 +123,7 @@ impl Registry {
     /// Changes where clients reach this registry; documents made for another URL are made anew when read.
     pub fn set_public_url(&self, url: Url) {
         self.public_url.store(Arc::new(url));
+        self.memory.documents.invalidate_all();
     }
 
     /// The URL of an organization's Composer repository, without a slash at the end.

@@ -231,6 +231,7 @@ pub async fn search(
     limit: i64,
     offset: i64,
 ) -> Result<(Vec<Package>, i64)> {
+    // Not EXISTS: SQLite 3.51 makes a join of it and then counts OFFSET once per version.
     let found = sql!(
         "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
              description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
@@ -241,8 +242,8 @@ pub async fn search(
              AND lower(name || ' ' || description) LIKE lower($4) ESCAPE '!'
              AND lower(name || ' ' || description) LIKE lower($5) ESCAPE '!'
              AND lower(name || ' ' || description) LIKE lower($6) ESCAPE '!'
-             AND EXISTS (SELECT 1 FROM versions
-                 WHERE versions.package_id = packages.id AND versions.removed_at IS NULL)
+             AND (SELECT 1 FROM versions
+                 WHERE versions.package_id = packages.id AND versions.removed_at IS NULL LIMIT 1) = 1
          ORDER BY name LIMIT $7 OFFSET $8"
     );
     let total = sql!(
@@ -253,8 +254,8 @@ pub async fn search(
              AND lower(name || ' ' || description) LIKE lower($4) ESCAPE '!'
              AND lower(name || ' ' || description) LIKE lower($5) ESCAPE '!'
              AND lower(name || ' ' || description) LIKE lower($6) ESCAPE '!'
-             AND EXISTS (SELECT 1 FROM versions
-                 WHERE versions.package_id = packages.id AND versions.removed_at IS NULL)"
+             AND (SELECT 1 FROM versions
+                 WHERE versions.package_id = packages.id AND versions.removed_at IS NULL LIMIT 1) = 1"
     );
     let [a, b, c, d]: [String; SEARCH_TERMS] =
         std::array::from_fn(|index| pattern(terms.get(index).copied().unwrap_or_default()));

@@ -1,0 +1,231 @@
+//! Making a dist: git's tar of a commit becomes a deterministic zip, its bytes become a blob, its row comes last.
+
+use std::io::{BufWriter, Seek};
+
+use kapelle_archive::{ArchiveError, DistOptions, DistReport, Limits as ArchiveLimits, write_dist};
+use kapelle_composer::{ArchiveExclude, Manifest};
+use kapelle_storage::db::dists::{self as rows, Dist};
+use kapelle_storage::db::package_references;
+use kapelle_storage::db::packages::Package;
+use kapelle_vcs::{FileContent, Mirror, TarReader, VcsError};
+use tempfile::NamedTempFile;
+
+use super::DistError;
+use crate::blob;
+use crate::flights::Flights;
+use crate::registry::Registry;
+
+/// Builds that are under way in this process.
+pub(crate) type Builds = Flights<(i64, String)>;
+
+/// Digits of the commit in the name of a dist's top directory.
+const SHORT: usize = 12;
+
+/// Builds a dist unless it is there; of all who want the same one at once, one builds it.
+pub(crate) async fn build(
+    registry: &Registry,
+    package: &Package,
+    reference: &str,
+) -> Result<Dist, DistError> {
+    let _turn = registry
+        .builds
+        .turn((package.id, reference.to_owned()))
+        .await;
+    let mut connection = registry.database().read().await?;
+    if let Some(dist) = rows::find(&mut connection, package.id, reference).await? {
+        return Ok(dist);
+    }
+    drop(connection);
+    let mirror = registry.parts.git.mirror(package.id);
+    let made = make(registry, &mirror, package, reference).await;
+    let (file, report) = made.map_err(|failure| failure.about(package, reference))?;
+    store(registry, package, reference, &file, &report).await
+}
+
+/// Why no archive came about.
+enum Failure {
+    /// It may come about later.
+    Unavailable(String),
+    /// The commit itself is in the way.
+    Unbuildable(String),
+}
+
+impl Failure {
+    fn about(self, package: &Package, reference: &str) -> DistError {
+        let package = package.name.clone().unwrap_or_default();
+        let reference = reference.to_owned();
+        match self {
+            Self::Unavailable(reason) => DistError::Unavailable {
+                package,
+                reference,
+                reason,
+            },
+            Self::Unbuildable(reason) => DistError::Unbuildable {
+                package,
+                reference,
+                reason,
+            },
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<VcsError> for Failure {
+    fn from(error: VcsError) -> Self {
+        match error {
+            VcsError::TooManyEntries { .. } => Self::Unbuildable(error.to_string()),
+            VcsError::CommitMissing { .. } => Self::Unavailable(
+                "no copy of the repository here has this commit; synchronize the package"
+                    .to_owned(),
+            ),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+impl From<ArchiveError> for Failure {
+    fn from(error: ArchiveError) -> Self {
+        match error {
+            ArchiveError::Read(_) | ArchiveError::Write(_) => Self::Unavailable(error.to_string()),
+            other => Self::Unbuildable(other.to_string()),
+        }
+    }
+}
+
+async fn make(
+    registry: &Registry,
+    mirror: &Mirror,
+    package: &Package,
+    reference: &str,
+) -> Result<(NamedTempFile, DistReport), Failure> {
+    if !mirror.has(reference).await? {
+        return Err(Failure::Unavailable(
+            "no copy of the repository here has this commit; synchronize the package".to_owned(),
+        ));
+    }
+    let source = Source::read(registry, mirror, package, reference).await?;
+    let tar = mirror.archive(reference, None).await?;
+    archive(registry, tar, source).await
+}
+
+/// What decides a dist's bytes besides the tree.
+struct Source {
+    top_directory: String,
+    exclude: ArchiveExclude,
+    submodules: bool,
+}
+
+impl Source {
+    async fn read(
+        registry: &Registry,
+        mirror: &Mirror,
+        package: &Package,
+        reference: &str,
+    ) -> Result<Self, VcsError> {
+        let wanted = [(reference.to_owned(), "composer.json".to_owned())];
+        let files = mirror
+            .read_files(&wanted, registry.limits().manifest)
+            .await?;
+        let patterns = match files.into_iter().next().map(|file| file.content) {
+            Some(FileContent::Found(bytes)) => Manifest::parse(&bytes)
+                .map(|manifest| manifest.archive_excludes())
+                .unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        let tree = mirror.tree(reference).await?;
+        let name = package
+            .name
+            .as_deref()
+            .unwrap_or("package")
+            .replace('/', "-");
+        Ok(Self {
+            top_directory: format!("{name}-{}", &reference[..SHORT.min(reference.len())]),
+            exclude: ArchiveExclude::new(&patterns),
+            submodules: tree.submodules > 0,
+        })
+    }
+}
+
+async fn archive(
+    registry: &Registry,
+    mut tar: TarReader,
+    source: Source,
+) -> Result<(NamedTempFile, DistReport), Failure> {
+    let limits = ArchiveLimits {
+        entries: registry.limits().entries,
+        unpacked: registry.limits().unpacked,
+        packed: registry.limits().packed,
+        ..ArchiveLimits::default()
+    };
+    let spool = registry.parts.temporary.clone();
+    let work = move || -> Result<_, Failure> {
+        let mut file = NamedTempFile::new_in(&spool)?;
+        let options = DistOptions {
+            top_directory: &source.top_directory,
+            exclude: &|path: &str| source.exclude.excludes(path),
+            submodules: source.submodules,
+            limits: &limits,
+            spool: &spool,
+        };
+        let written = write_dist(&mut tar, &options, BufWriter::new(file.as_file_mut()));
+        if let Ok(_) | Err(ArchiveError::Read(_)) = written {
+            // What git says of a broken stream tells more than what the stream's reader says.
+            tar.finish()?;
+        }
+        let report = written?;
+        file.as_file_mut().rewind()?;
+        Ok((file, report))
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Failure::Unavailable(error.to_string()))?
+}
+
+/// The blob's row first, so that the collector leaves it alone; then the bytes; then the dist's row. No byte is
+/// sent to anybody before that row is committed.
+async fn store(
+    registry: &Registry,
+    package: &Package,
+    reference: &str,
+    file: &NamedTempFile,
+    report: &DistReport,
+) -> Result<Dist, DistError> {
+    let failed = |error: &dyn std::error::Error| {
+        Failure::Unavailable(error.to_string()).about(package, reference)
+    };
+    let size = i64::try_from(report.size).unwrap_or(i64::MAX);
+    blob::announce(registry, &report.sha256, size)
+        .await
+        .map_err(|error| failed(&error))?;
+    registry
+        .parts
+        .blobs
+        .put_file(&report.sha256, file.path())
+        .await
+        .map_err(|error| failed(&error))?;
+    let dist = Dist {
+        package_id: package.id,
+        reference: reference.to_owned(),
+        sha256: report.sha256.to_vec(),
+        sha1: hex::encode(report.sha1),
+        size,
+        has_submodules: report.has_submodules,
+        has_lfs: report.has_lfs,
+        created_at: registry.now(),
+    };
+    let mut transaction = registry.database().write().await?;
+    let published = package_references::find(&mut transaction, package.id, reference).await?;
+    if published.is_some_and(|published| published.purged_at.is_some()) {
+        return Err(DistError::Purged(package.name.clone().unwrap_or_default()));
+    }
+    rows::insert_if_absent(&mut transaction, &dist).await?;
+    let kept = rows::find(&mut transaction, package.id, reference).await?;
+    transaction.commit().await?;
+    metrics::counter!("kapelle_dists_built_total").increment(1);
+    kept.ok_or(DistError::Unknown)
+}

@@ -1,0 +1,117 @@
+//! Dists: the archive of a published commit, built once, the same bytes for ever.
+
+mod build;
+
+pub(crate) use build::{Builds, build};
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use kapelle_composer::PackageName;
+use kapelle_storage::StorageError;
+use kapelle_storage::blobs::BlobError;
+use kapelle_storage::db::dists::{self as rows, Dist};
+use kapelle_storage::db::package_references;
+use kapelle_storage::db::packages;
+
+use crate::access::{self, Denied};
+use crate::actor::Actor;
+use crate::organization::{self, VisibleError};
+use crate::registry::Registry;
+
+/// Why there is no dist to give.
+#[derive(Debug, thiserror::Error)]
+pub enum DistError {
+    /// Not allowed.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// This package never published that commit.
+    #[error("not found")]
+    Unknown,
+    /// The package was removed.
+    #[error("{0} was removed from this repository; its administrator can undo that for a while")]
+    Removed(String),
+    /// The bytes were destroyed on purpose.
+    #[error("this version of {0} was withdrawn for ever: require another one")]
+    Purged(String),
+    /// It was published, and cannot be had now.
+    #[error("the dist of {package} at {reference} is unavailable: {reason}")]
+    Unavailable {
+        /// The package.
+        package: String,
+        /// The commit.
+        reference: String,
+        /// Why.
+        reason: String,
+    },
+    /// It was published, and no dist can ever be made of it: it breaks a limit.
+    #[error("no dist can be made of {package} at {reference}: {reason}")]
+    Unbuildable {
+        /// The package.
+        package: String,
+        /// The commit.
+        reference: String,
+        /// Why.
+        reason: String,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<VisibleError> for DistError {
+    fn from(error: VisibleError) -> Self {
+        match error {
+            VisibleError::Denied(denied) => Self::Denied(denied),
+            VisibleError::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+/// The dist of `name` at `reference` in the organization's repository, built now if it has to be.
+pub async fn find(
+    registry: &Registry,
+    actor: &Actor,
+    slug: &str,
+    name: &PackageName,
+    reference: &str,
+) -> Result<Dist, DistError> {
+    let organization = organization::visible(registry, actor, slug).await?;
+    access::read(actor, organization.id)?;
+    let mut connection = registry.database().read().await?;
+    let candidates =
+        packages::find_any_by_name(&mut connection, organization.id, name.as_str()).await?;
+    let mut removed = false;
+    for package in candidates {
+        let published = package_references::find(&mut connection, package.id, reference).await?;
+        let Some(published) = published else { continue };
+        if published.purged_at.is_some() {
+            return Err(DistError::Purged(name.to_string()));
+        }
+        if package.removed_at.is_some() {
+            removed = true;
+            continue;
+        }
+        if let Some(dist) = rows::find(&mut connection, package.id, reference).await? {
+            return Ok(dist);
+        }
+        drop(connection);
+        return build(registry, &package, reference).await;
+    }
+    if removed {
+        Err(DistError::Removed(name.to_string()))
+    } else {
+        Err(DistError::Unknown)
+    }
+}
+
+/// A dist's bytes in `range`.
+pub async fn read(
+    registry: &Registry,
+    dist: &Dist,
+    range: Range<u64>,
+) -> Result<BoxStream<'static, Result<Bytes, BlobError>>, BlobError> {
+    let blob = registry.parts.blobs.get(&dist.sha256, Some(range)).await?;
+    Ok(blob.stream)
+}
