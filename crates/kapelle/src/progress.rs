@@ -102,7 +102,7 @@ fn left_behind(ids: &[i64]) -> String {
 async fn wait_one(app: &App, worker: &Worker, meter: &Meter, id: i64) -> anyhow::Result<Waited> {
     let drive = async {
         loop {
-            worker.run_this(id).await?;
+            Box::pin(worker.run_this(id)).await?;
             tokio::time::sleep(TRY).await;
         }
     };

@@ -148,7 +148,7 @@ impl Add {
             );
             return Ok(app.output.item(&Queued::new(package, job), &text)?);
         }
-        finish(app, vec![(package, job)]).await
+        finish(app, vec![(package, job)], false).await
     }
 }
 
@@ -167,24 +167,23 @@ impl Sync {
             queued.push((package, job));
         }
         if self.wait {
-            return finish(app, queued).await;
+            return finish(app, queued, self.all).await;
         }
         let queued: Vec<Queued> = queued
             .into_iter()
             .map(|(package, job)| Queued::new(package, job))
             .collect();
-        match <[Queued; 1]>::try_from(queued) {
-            Ok([one]) if !self.all => Ok(app.output.item(&one, &one.for_people())?),
-            Ok(one) => Ok(app.output.list(&one, "")?),
-            Err(several) => Ok(app
+        match &queued[..] {
+            [one] if !self.all => Ok(app.output.item(one, &one.for_people())?),
+            several => Ok(app
                 .output
-                .list(&several, "there is no package to synchronize")?),
+                .list(several, "there is no package to synchronize")?),
         }
     }
 }
 
 /// Waits for the synchronizations and shows the packages as they are afterwards.
-async fn finish(app: &App, queued: Vec<(Package, i64)>) -> anyhow::Result<()> {
+async fn finish(app: &App, queued: Vec<(Package, i64)>, as_list: bool) -> anyhow::Result<()> {
     let jobs: Vec<i64> = queued.iter().map(|(_, job)| *job).collect();
     let waited = progress::wait_all(app, &jobs).await?;
     let mut results = Vec::new();
@@ -194,19 +193,23 @@ async fn finish(app: &App, queued: Vec<(Package, i64)>) -> anyhow::Result<()> {
         results.push(Queued::ended(now, &waited.job));
     }
     let failures: Vec<String> = waited.iter().filter_map(Waited::failure).collect();
-    match <[Queued; 1]>::try_from(results) {
+    let sentence = match (&failures[..], waited.len()) {
+        ([], _) => None,
+        ([only], 1) => Some(only.clone()),
+        (failures, total) => Some(format!(
+            "{} of {total} packages could not be synchronized; the reasons stand above",
+            failures.len()
+        )),
+    };
+    match &results[..] {
         // People read the same in the error.
-        Ok(_) if !failures.is_empty() && !app.output.is_json() => {}
-        Ok([one]) => app.output.item(&one, &one.for_people())?,
-        Err(several) => app
+        [_] if sentence.is_some() && !app.output.is_json() => {}
+        [one] if !as_list => app.output.item(one, &one.for_people())?,
+        several => app
             .output
-            .list(&several, "there is no package to synchronize")?,
+            .list(several, "there is no package to synchronize")?,
     }
-    if failures.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::Job(failures.join("\n")).into())
-    }
+    sentence.map_or(Ok(()), |sentence| Err(Failure::Job(sentence).into()))
 }
 
 /// Every live or removed package of an organization.

@@ -2,8 +2,8 @@
 
 use secrecy::SecretString;
 
+use super::engine_url::EngineUrl;
 use super::section::section;
-use super::value::EngineUrl;
 
 section! {
     /// Where the archives of packages are kept.

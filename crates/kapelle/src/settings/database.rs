@@ -1,7 +1,7 @@
 //! `[database]`: where the rows are.
 
+use super::engine_url::EngineUrl;
 use super::section::section;
-use super::value::EngineUrl;
 
 section! {
     /// Where packages, versions, tokens and jobs are kept.

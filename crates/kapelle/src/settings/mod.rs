@@ -6,6 +6,7 @@ mod api;
 mod blobs;
 mod check;
 mod database;
+mod engine_url;
 mod environment;
 mod file;
 mod jobs;

@@ -142,7 +142,7 @@ async fn a_package_is_added_shown_synchronized_removed_restored_and_purged() {
     let all = installation
         .json(&["package", "sync", "--all", "--wait"])
         .await;
-    assert_eq!(all["job"]["state"], "success");
+    assert_eq!(all[0]["job"]["state"], "success");
 
     let again = installation.run(&["package", "add", &url]).await.refused(1);
     assert!(
