@@ -2,6 +2,7 @@
 
 mod commands;
 mod demo;
+mod e2e;
 mod processes;
 mod settings;
 mod world;
