@@ -398,7 +398,7 @@ pub async fn list_without_dists(
     fetch_all(on, sql, values![after_id, limit]).await
 }
 
-/// Live packages of all organizations that were last synchronized before `before` or never, by key after `after_id`.
+/// Live packages of all organizations that were last synchronized, or added and never synchronized, before `before`, by key after `after_id`.
 pub async fn list_unsynced_since(
     on: &mut impl Handle,
     before: i64,
@@ -409,7 +409,7 @@ pub async fn list_unsynced_since(
         "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
              description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
          FROM packages
-         WHERE removed_at IS NULL AND (synced_at IS NULL OR synced_at < $1) AND id > $2
+         WHERE removed_at IS NULL AND COALESCE(synced_at, created_at) < $1 AND id > $2
          ORDER BY id LIMIT $3"
     );
     fetch_all(on, sql, values![before, after_id, limit]).await
