@@ -116,6 +116,7 @@ pub(crate) fn remote(context: &Context, doing: &str, said: &str) -> VcsError {
         return VcsError::Redirected { url, detail };
     }
     if has(CERTIFICATE) {
+        let detail = without_bundles(&detail);
         return VcsError::CertificateRefused { host, detail };
     }
     if has(NOT_FOUND) || (!is_ssh && has(&["fatal: repository '"])) {
@@ -125,7 +126,7 @@ pub(crate) fn remote(context: &Context, doing: &str, said: &str) -> VcsError {
         return VcsError::NotARepository { url, detail };
     }
     if has(AUTHENTICATION) {
-        let advice = advice(context.with_credential, is_ssh);
+        let advice = advice(context.with_credential, is_ssh, &host);
         return VcsError::AuthenticationFailed {
             host,
             url,
@@ -185,17 +186,31 @@ fn host_key(context: &Context, said: &str, detail: String) -> VcsError {
     }
 }
 
-fn advice(with_credential: bool, is_ssh: bool) -> &'static str {
+/// Which bundles git has read is of no use to who reads the setting's name beside it.
+fn without_bundles(detail: &str) -> String {
+    detail
+        .split("; ")
+        .map(|line| line.split_once(" CAfile: ").map_or(line, |(said, _)| said))
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// Credentials are found by host and port, and the port is what people forget.
+fn advice(with_credential: bool, is_ssh: bool, host: &str) -> String {
     match (with_credential, is_ssh) {
         (true, false) => {
             "the stored credential is wrong, expired or may not read this repository; replace it"
+                .to_owned()
         }
-        (false, false) => {
-            "it asks for a credential, or there is no such repository; store one with `kapelle credential add`"
-        }
-        (true, true) => {
-            "the stored ssh key is not accepted; add its public half to the repository's deploy keys, or replace it"
-        }
-        (false, true) => "it asks for an ssh key; store one with `kapelle credential add`",
+        (false, false) => format!(
+            "it asks for a credential, or there is no such repository; store one with \
+             `kapelle credential add --host {host} --kind token` (or --kind http-basic)"
+        ),
+        (true, true) => "the stored ssh key is not accepted; add its public half to the repository's deploy keys, \
+                         or replace it"
+            .to_owned(),
+        (false, true) => format!(
+            "it asks for an ssh key; store one with `kapelle credential add --host {host} --kind ssh-key`"
+        ),
     }
 }

@@ -21,8 +21,8 @@ pub enum VcsError {
     },
     /// The certificate of an https server does not hold.
     #[error(
-        "the TLS certificate of {host} was not accepted: {detail}; if an own authority signed it, name its \
-         certificate in the settings"
+        "the TLS certificate of {host} was not accepted: {detail}; if an own authority signed it, name a file with \
+         the machine's root certificates and that authority's in vcs.ca_file (KAPELLE_VCS__CA_FILE)"
     )]
     CertificateRefused {
         /// The host with its port.
@@ -38,7 +38,7 @@ pub enum VcsError {
         /// The repository.
         url: String,
         /// What to do.
-        advice: &'static str,
+        advice: String,
         /// What git or ssh said.
         detail: String,
     },

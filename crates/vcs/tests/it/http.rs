@@ -66,8 +66,9 @@ async fn credentials_open_a_private_repository() {
         .await
         .unwrap();
 
+    let add = format!("`kapelle credential add --host {} ", at.authority());
     for (credential, advice) in [
-        (None, "kapelle credential add"),
+        (None, add.as_str()),
         (Some(basic("me", "wrong")), "replace it"),
     ] {
         let access = Access {

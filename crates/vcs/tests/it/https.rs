@@ -47,10 +47,19 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
         .start_tls(&["127.0.0.1"])
         .await;
     let at = url(&server.url("acme/lib.git"));
-    let outcome = World::new().git.list_refs(&Access::anonymous(&at)).await;
+    let error = World::new()
+        .git
+        .list_refs(&Access::anonymous(&at))
+        .await
+        .unwrap_err();
     assert!(
-        matches!(outcome, Err(VcsError::CertificateRefused { .. })),
-        "{outcome:?}"
+        matches!(error, VcsError::CertificateRefused { .. }),
+        "{error:?}"
+    );
+    let sentence = error.to_string();
+    assert!(
+        sentence.contains("vcs.ca_file (KAPELLE_VCS__CA_FILE)") && !sentence.contains("CAfile:"),
+        "{sentence}"
     );
     assert_eq!(server.requests(), []);
 }

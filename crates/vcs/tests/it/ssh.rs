@@ -65,10 +65,8 @@ async fn a_key_that_is_not_let_in_is_told_apart_from_none() {
     let world = World::new();
     let at = url(&server.url(&repository.path()));
     let wrong = key(&server.wrong_key());
-    for (credential, advice) in [
-        (Some(&wrong), "deploy keys"),
-        (None, "kapelle credential add"),
-    ] {
+    let add = format!("`kapelle credential add --host {} ", at.authority());
+    for (credential, advice) in [(Some(&wrong), "deploy keys"), (None, add.as_str())] {
         let access = Access {
             credential,
             ..Access::anonymous(&at)
