@@ -37,7 +37,7 @@ pub enum OutboundError {
     },
     /// The host is, or resolves to, an address that the policy refuses.
     #[error(
-        "host {host:?} was not contacted: its address {address} is {kind}; if it is meant to be reached, \
+        "host {host:?} has the address {address}, which is {kind} and not allowed; if it is meant to be reached, \
          add its range to network.allow (KAPELLE_NETWORK__ALLOW)"
     )]
     Forbidden {

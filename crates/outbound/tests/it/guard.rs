@@ -32,7 +32,7 @@ async fn refusal(config: ClientConfig, url: &str) -> String {
 async fn a_literal_address_is_refused_in_every_spelling(#[case] url: &str, #[case] named: &str) {
     let sentence = refusal(ClientConfig::default(), url).await;
     assert!(
-        sentence.contains(&format!("its address {named} is")),
+        sentence.contains(&format!("has the address {named}, which is")),
         "{sentence}"
     );
 }
@@ -41,7 +41,7 @@ async fn a_literal_address_is_refused_in_every_spelling(#[case] url: &str, #[cas
 async fn a_refusal_names_host_address_and_setting() {
     insta::assert_snapshot!(
         refusal(ClientConfig::default(), "http://localhost/x").await,
-        @r#"host "localhost" was not contacted: its address 127.0.0.1 is a loopback address; if it is meant to be reached, add its range to network.allow (KAPELLE_NETWORK__ALLOW)"#
+        @r#"host "localhost" has the address 127.0.0.1, which is a loopback address and not allowed; if it is meant to be reached, add its range to network.allow (KAPELLE_NETWORK__ALLOW)"#
     );
 }
 
@@ -63,7 +63,7 @@ async fn one_private_address_among_public_ones_refuses_the_host() {
     };
     let sentence = refusal(config, "http://mixed.example.org/").await;
     assert!(
-        sentence.starts_with(r#"host "mixed.example.org" was not contacted: its address 10.0.0.5"#),
+        sentence.starts_with(r#"host "mixed.example.org" has the address 10.0.0.5"#),
         "{sentence}"
     );
 }
