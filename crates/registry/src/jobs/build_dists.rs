@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Job, JobContext, JobError};
-use crate::{dist, sync};
+use crate::dist::{self, DistError};
+use crate::sync;
 use kapelle_storage::db::{package_references, packages};
 
 /// Dists that are built before their checksums are published together.
@@ -44,7 +45,7 @@ impl Job for BuildDists {
             package_references::list_without_dist(&mut connection, package.id, i64::MAX).await?;
         drop(connection);
 
-        let (mut built, mut failed) = (0_usize, 0_usize);
+        let (mut built, mut failed, mut unbuildable) = (0_usize, 0_usize, 0_usize);
         for batch in missing.chunks(BATCH) {
             for reference in batch {
                 context.check()?;
@@ -52,6 +53,7 @@ impl Job for BuildDists {
                     Ok(_) => built += 1,
                     Err(error) => {
                         failed += 1;
+                        unbuildable += usize::from(matches!(error, DistError::Unbuildable { .. }));
                         context
                             .log(&[format!("no dist of {reference}: {error}")])
                             .await?;
@@ -67,11 +69,15 @@ impl Job for BuildDists {
             // Clients may have had all of them built already: their checksums are still to be published.
             sync::republish(context, package.id).await?;
         }
-        match failed {
-            0 => Ok(format!("built {built} dists")),
-            _ => Err(JobError::Fail(format!(
-                "built {built} dists, {failed} failed: see the job's log"
-            ))),
+        if failed == 0 {
+            return Ok(format!("built {built} dists"));
+        }
+        let message = format!("built {built} dists, {failed} failed: see the job's log");
+        // A full disk may have room later; what breaks a limit will always break it.
+        if failed == unbuildable {
+            Err(JobError::Fail(message))
+        } else {
+            Err(JobError::Retry(message))
         }
     }
 }

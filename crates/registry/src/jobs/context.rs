@@ -67,6 +67,9 @@ impl JobContext {
 
     /// Adds lines to the job's log.
     pub async fn log(&self, lines: &[String]) -> Result<(), StorageError> {
+        if lines.is_empty() {
+            return Ok(());
+        }
         let now = self.registry.now();
         let lines: Vec<LogLine> = lines
             .iter()

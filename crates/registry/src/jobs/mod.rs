@@ -12,6 +12,7 @@ mod worker;
 
 pub use build_dists::BuildDists;
 pub use context::JobContext;
+pub(crate) use context::clip;
 pub use sync_package::SyncPackage;
 pub use tidy::Tidy;
 pub use worker::{End, Ran, Worker};

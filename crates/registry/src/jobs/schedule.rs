@@ -23,7 +23,7 @@ const BATCH: i64 = 500;
 /// How often the schedule is looked at and the buffers are flushed.
 const TICK: Duration = Duration::from_secs(5);
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Due {
     Tidy,
     Synchronize,
@@ -51,33 +51,34 @@ impl Registry {
 
     /// One round: flush the buffers, queue what is due.
     pub async fn tick(&self) -> Result<(), StorageError> {
-        statistics::flush(self).await?;
+        let flushed = statistics::flush(self).await;
         for (due, name, every) in SCHEDULES {
-            if self.claim_schedule(name, every).await? {
-                match due {
-                    Due::Tidy => self.queue_tidy().await?,
-                    Due::Synchronize => self.queue_synchronizations().await?,
-                }
+            if self.claim_schedule(due, name, every).await? && due == Due::Synchronize {
+                self.queue_synchronizations().await?;
             }
         }
-        Ok(())
+        flushed
     }
 
-    async fn claim_schedule(&self, name: &str, every: Millis) -> Result<bool, StorageError> {
+    async fn claim_schedule(
+        &self,
+        due: Due,
+        name: &str,
+        every: Millis,
+    ) -> Result<bool, StorageError> {
         let now = self.now();
         let mut transaction = self.database().write().await?;
         schedules::ensure(&mut transaction, name, now).await?;
-        let due = schedules::claim_due(&mut transaction, name, now, now + every).await?;
+        let claimed = schedules::claim_due(&mut transaction, name, now, now + every).await?;
+        // What comes once a day is queued with its claim, so that no crash in between skips a day.
+        if claimed && due == Due::Tidy {
+            enqueue(self, &mut transaction, &Tidy {}).await?;
+        }
         transaction.commit().await?;
-        Ok(due)
-    }
-
-    async fn queue_tidy(&self) -> Result<(), StorageError> {
-        let mut transaction = self.database().write().await?;
-        enqueue(self, &mut transaction, &Tidy {}).await?;
-        transaction.commit().await?;
-        self.wake_workers();
-        Ok(())
+        if claimed {
+            self.wake_workers();
+        }
+        Ok(claimed)
     }
 
     async fn queue_synchronizations(&self) -> Result<(), StorageError> {

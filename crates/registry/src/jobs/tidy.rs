@@ -1,9 +1,10 @@
-//! `Tidy`: drop what nobody needs any more: old changes, old jobs, blobs that nothing refers to.
+//! `Tidy`: drop what nobody needs any more (old changes, old jobs, blobs that nothing refers to), and see to what
+//! was left undone.
 
-use kapelle_storage::db::{blobs, changes, jobs};
+use kapelle_storage::db::{blobs, changes, jobs, packages};
 use serde::{Deserialize, Serialize};
 
-use super::{Job, JobContext, JobError};
+use super::{BuildDists, Job, JobContext, JobError, enqueue};
 use crate::blob;
 use crate::clock::{DAY, HOUR};
 
@@ -28,21 +29,91 @@ impl Job for Tidy {
     }
 
     async fn run(&self, context: &JobContext) -> Result<String, JobError> {
-        let registry = &context.registry;
-        let now = registry.now();
+        let changes = drop_changes(context).await?;
+        let jobs = drop_jobs(context).await?;
+        let blobs = collect_blobs(context).await?;
+        let packages = build_missing_dists(context).await?;
+        Ok(format!(
+            "dropped {changes} changes, {jobs} jobs and {blobs} blobs; {packages} packages lack dists"
+        ))
+    }
+}
+
+async fn drop_changes(context: &JobContext) -> Result<u64, JobError> {
+    let registry = &context.registry;
+    let before = (registry.now() - KEEP_CHANGES) * 10;
+    let mut dropped = 0;
+    loop {
+        context.check()?;
         let mut transaction = registry.database().write().await?;
-        changes::prune(&mut transaction, (now - KEEP_CHANGES) * 10, BATCH).await?;
-        jobs::prune(&mut transaction, now - KEEP_JOBS, BATCH).await?;
+        let some = changes::prune(&mut transaction, before, BATCH).await?;
+        transaction.commit().await?;
+        dropped += some;
+        if some == 0 {
+            return Ok(dropped);
+        }
+    }
+}
+
+async fn drop_jobs(context: &JobContext) -> Result<u64, JobError> {
+    let registry = &context.registry;
+    let before = registry.now() - KEEP_JOBS;
+    let mut dropped = 0;
+    loop {
+        context.check()?;
+        let mut transaction = registry.database().write().await?;
+        let some = jobs::prune(&mut transaction, before, BATCH).await?;
+        transaction.commit().await?;
+        dropped += some;
+        if some == 0 {
+            return Ok(dropped);
+        }
+    }
+}
+
+async fn collect_blobs(context: &JobContext) -> Result<usize, JobError> {
+    let registry = &context.registry;
+    let now = registry.now();
+    let mut dropped = 0;
+    loop {
+        let mut transaction = registry.database().write().await?;
         let orphans =
             blobs::claim_deletable(&mut transaction, now - KEEP_BLOBS, now, BATCH).await?;
         transaction.commit().await?;
-
+        if orphans.is_empty() {
+            return Ok(dropped);
+        }
         for claimed in &orphans {
             context.check()?;
             blob::collect(registry, claimed)
                 .await
                 .map_err(|error| JobError::Retry(error.to_string()))?;
         }
-        Ok(format!("deleted {} blobs", orphans.len()))
+        dropped += orphans.len();
+    }
+}
+
+/// A dist that could not be built in its time is tried again every day: upstream may not keep its commit.
+async fn build_missing_dists(context: &JobContext) -> Result<usize, JobError> {
+    let registry = &context.registry;
+    let (mut after, mut queued) = (0, 0);
+    loop {
+        context.check()?;
+        let mut transaction = registry.database().write().await?;
+        let lacking = packages::list_without_dists(&mut transaction, after, BATCH).await?;
+        let Some(last) = lacking.last() else {
+            registry.wake_workers();
+            return Ok(queued);
+        };
+        after = last.id;
+        for package in &lacking {
+            let job = BuildDists {
+                organization_id: package.organization_id,
+                package_id: package.id,
+            };
+            enqueue(registry, &mut transaction, &job).await?;
+        }
+        transaction.commit().await?;
+        queued += lacking.len();
     }
 }

@@ -1,16 +1,17 @@
 //! Claims jobs and runs them: a lease with a heartbeat, one of three ends, and never two workers on one job.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt;
 use kapelle_storage::StorageError;
 use kapelle_storage::db::jobs::{self as rows, Job as Row, Lease, Outcome};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::context::clip;
-use super::{BuildDists, Job, JobContext, JobError, SyncPackage, Tidy, back_off};
+use super::{BuildDists, Job, JobContext, JobError, SyncPackage, Tidy, back_off, clip};
 use crate::clock::{Millis, SECOND};
 use crate::registry::Registry;
 
@@ -145,7 +146,7 @@ impl Worker {
             stop: Arc::clone(&stop),
         };
         let outcome = tokio::select! {
-            outcome = dispatch(&row, &context) => outcome,
+            outcome = surviving(Box::pin(dispatch(&row, &context))) => outcome,
             lost = self.keep_lease(&row, &stop) => Err(lost),
         };
         let ran = self.record(&row, outcome).await?;
@@ -195,6 +196,11 @@ impl Worker {
         };
         let message = clip(&message);
         let mut transaction = self.registry.database().write().await?;
+        let end = match (end, rows::find(&mut transaction, row.id).await?) {
+            // Who asked for it to stop does not want it tried again.
+            (End::Again, Some(now)) if now.cancel_requested => End::Cancelled,
+            (end, _) => end,
+        };
         let ours = match outcome_of(end) {
             Some(outcome) => {
                 rows::finish(
@@ -234,6 +240,26 @@ fn outcome_of(end: End) -> Option<Outcome> {
     }
 }
 
+/// A job that panics fails like any other: its slot goes on, and its row does not wait for the lease to run out.
+async fn surviving(
+    work: impl Future<Output = Result<String, JobError>>,
+) -> Result<String, JobError> {
+    AssertUnwindSafe(work)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|panic| {
+            let said = panic
+                .downcast_ref::<&str>()
+                .map(|said| (*said).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default();
+            tracing::error!(said, "a job panicked");
+            Err(JobError::Retry(
+                "a fault in Kapelle stopped this job: its log has the details".to_owned(),
+            ))
+        })
+}
+
 async fn dispatch(row: &Row, context: &JobContext) -> Result<String, JobError> {
     match row.kind.as_str() {
         SyncPackage::KIND => run::<SyncPackage>(row, context).await,
@@ -250,4 +276,15 @@ async fn run<J: Job>(row: &Row, context: &JobContext) -> Result<String, JobError
         JobError::Fail(format!("the payload of job {} is damaged: {error}", row.id))
     })?;
     job.run(context).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_that_panics_fails_and_its_slot_goes_on() {
+        let outcome = surviving(async { panic!("out of {}", "ideas") }).await;
+        assert!(matches!(outcome, Err(JobError::Retry(_))), "{outcome:?}");
+    }
 }

@@ -1,8 +1,9 @@
 //! Jobs: retried with patience, taken over when their worker is lost, never run twice to effect.
 
-use kapelle_registry::clock::{HOUR, MINUTE, SECOND};
+use kapelle_registry::clock::{DAY, HOUR, MINUTE, SECOND};
 use kapelle_registry::jobs::{self, End, Worker};
 use kapelle_registry::{Actor, package};
+use kapelle_storage::db::changes;
 use kapelle_storage::db::jobs as rows;
 use kapelle_testing::git::GitRepository;
 use kapelle_testing::on_both_databases;
@@ -107,5 +108,65 @@ on_both_databases! {
         world.registry.tick().await.unwrap();
         world.work().await;
         assert_eq!(world.numbers("p2/acme/lib.json").await, ["1.1.0", "1.0.0"]);
+    }
+
+    async fn a_running_job_that_was_cancelled_is_not_tried_again(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        world.add(&repository).await;
+        let now = world.registry.now();
+        let mut transaction = world.registry.database().write().await.unwrap();
+        let job = rows::claim(&mut transaction, "other", &[], now, now + MINUTE).await.unwrap().unwrap();
+        transaction.commit().await.unwrap();
+        jobs::cancel(&world.registry, &Actor::Operator, job.id).await.unwrap();
+
+        let mut transaction = world.registry.database().write().await.unwrap();
+        let again = rows::retry_later(&mut transaction, job.id, job.attempt, now, "no route", now).await.unwrap();
+        assert!(!again);
+        transaction.commit().await.unwrap();
+        world.clock.advance(MINUTE + SECOND);
+        assert_eq!(world.worker.run_next().await.unwrap(), None);
+        let row = jobs::show(&world.registry, &Actor::Operator, job.id).await.unwrap();
+        assert_eq!(row.state, "cancelled");
+    }
+
+    async fn everything_that_is_old_is_dropped_at_once(url: String) {
+        let world = World::new(&url).await;
+        let mut transaction = world.registry.database().write().await.unwrap();
+        for number in 0..1_200 {
+            let name = format!("acme/lib{number}");
+            let (now, id) = (world.registry.now(), world.organization_id);
+            changes::append(&mut transaction, now, id, "package", "update", &name).await.unwrap();
+        }
+        transaction.commit().await.unwrap();
+        world.clock.advance(8 * DAY);
+        world.registry.tick().await.unwrap();
+        world.work().await;
+        let mut connection = world.registry.database().read().await.unwrap();
+        let left = changes::since(&mut connection, 0, 2_000).await.unwrap();
+        assert_eq!(left.len(), 1, "the newest, by which followers find their place");
+    }
+
+    async fn dists_that_could_not_be_built_are_tried_again_every_day(url: String) {
+        let world = World::new(&url).await;
+        world.registry.tick().await.unwrap();
+        world.work().await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        let package = world.add(&repository).await;
+        world.worker.run_next().await.unwrap().unwrap();
+        let (mirror, away) = (world.mirror(&package), world.mirror(&package).with_extension("away"));
+        std::fs::rename(&mirror, &away).unwrap();
+        let first = world.worker.run_next().await.unwrap().unwrap();
+        assert_eq!((first.kind.as_str(), first.end), ("BuildDists", End::Again));
+        while let Some(job) = rows::next_run_at(&mut world.registry.database().read().await.unwrap()).await.unwrap() {
+            world.clock.advance(job - world.registry.now());
+            world.worker.run_next().await.unwrap();
+        }
+        std::fs::rename(&away, &mirror).unwrap();
+        world.clock.advance(DAY);
+        world.registry.tick().await.unwrap();
+        world.work().await;
+        let versions = world.versions("p2/acme/lib.json").await.unwrap();
+        assert_eq!(versions[0]["dist"]["shasum"].as_str().unwrap().len(), 40);
     }
 }

@@ -1,6 +1,7 @@
 //! A registry in a temporary folder, whose clock and jobs move only when the test says so.
 
 use std::io::Read;
+use std::path::PathBuf;
 
 use futures::TryStreamExt;
 use kapelle_outbound::{AddressPolicy, Client, ClientConfig};
@@ -25,7 +26,7 @@ pub(crate) struct World {
     pub(crate) worker: Worker,
     pub(crate) clock: Clock,
     pub(crate) organization_id: i64,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl World {
@@ -38,6 +39,38 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::connect(database_url).await.unwrap();
         database.migrate(START).await.unwrap();
+        let clock = Clock::manual(START);
+        let blobs = Blobs::open(&BlobsConfig::new("memory:")).unwrap();
+        let registry = Self::process(&folder, database, blobs, &clock, limits);
+        let setup = organization::setup(&registry, &Actor::Operator, "acme", None)
+            .await
+            .unwrap();
+        Self {
+            worker: Worker::new(registry.clone(), "test".to_owned()),
+            organization_id: setup.organization.id,
+            registry,
+            clock,
+            folder,
+        }
+    }
+
+    /// Another process on the same database, with a memory of its own.
+    pub(crate) fn other_process(&self) -> Registry {
+        let (database, limits) = (
+            self.registry.database().clone(),
+            self.registry.limits().clone(),
+        );
+        let blobs = self.registry.blobs().clone();
+        Self::process(&self.folder, database, blobs, &self.clock, limits)
+    }
+
+    fn process(
+        folder: &TempDir,
+        database: Database,
+        blobs: Blobs,
+        clock: &Clock,
+        limits: Limits,
+    ) -> Registry {
         let outbound = Client::new(ClientConfig {
             policy: AddressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]),
             ..ClientConfig::default()
@@ -48,11 +81,10 @@ impl World {
         config.max_refs = limits.refs;
         config.max_tree_entries = limits.entries;
         let random = Random::seeded(7);
-        let clock = Clock::manual(START);
         let key = folder.path().join("secret.key");
-        let registry = Registry::new(Parts {
+        Registry::new(Parts {
             database,
-            blobs: Blobs::open(&BlobsConfig::new("memory:")).unwrap(),
+            blobs,
             git: Git::new(config).unwrap(),
             protocols: Protocols::all(),
             outbound,
@@ -62,17 +94,7 @@ impl World {
             limits,
             public_url: "https://kapelle.example/".parse().unwrap(),
             temporary: folder.path().to_owned(),
-        });
-        let setup = organization::setup(&registry, &Actor::Operator, "acme", None)
-            .await
-            .unwrap();
-        Self {
-            worker: Worker::new(registry.clone(), "test".to_owned()),
-            organization_id: setup.organization.id,
-            registry,
-            clock,
-            _folder: folder,
-        }
+        })
     }
 
     pub(crate) async fn add(&self, repository: &GitRepository) -> Package {
@@ -85,6 +107,13 @@ impl World {
             None,
         );
         added.await.unwrap().0
+    }
+
+    /// Where the mirror of a package's repository is.
+    pub(crate) fn mirror(&self, package: &Package) -> PathBuf {
+        self.folder
+            .path()
+            .join(format!("mirrors/{}.git", package.id))
     }
 
     /// The package as it is now.
@@ -119,11 +148,7 @@ impl World {
         let document = document::find(&self.registry, &Actor::Operator, &place)
             .await
             .ok()?;
-        let mut text = String::new();
-        flate2::read::GzDecoder::new(&document.gzip[..])
-            .read_to_string(&mut text)
-            .unwrap();
-        let value: Value = serde_json::from_str(&text).unwrap();
+        let value = body(&document);
         let list = value["packages"]
             .as_object()?
             .values()
@@ -167,4 +192,13 @@ impl World {
         let shown = package::show(&self.registry, &Actor::Operator, self.organization_id, &id);
         shown.await.unwrap().faults
     }
+}
+
+/// What a document says.
+pub(crate) fn body(document: &document::Document) -> Value {
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&document.gzip[..])
+        .read_to_string(&mut text)
+        .unwrap();
+    serde_json::from_str(&text).unwrap()
 }
