@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use kapelle_composer::PackageName;
 use kapelle_storage::StorageError;
 use kapelle_storage::db::{install_statistics, packages, tokens};
 
@@ -15,6 +16,8 @@ use crate::registry::Registry;
 
 /// Distinct entries that one buffer holds; past it, new ones are counted as dropped until the next flush.
 const ROOM: usize = 100_000;
+/// Longest version that is counted, in bytes: a database's index takes no endless ones.
+const VERSION: usize = 1_100;
 /// Rows written per transaction.
 const BATCH: usize = 500;
 
@@ -50,7 +53,7 @@ pub fn record_installs(
         .installs
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    for install in installs {
+    for install in installs.into_iter().filter_map(countable) {
         let key = (organization_id, install, day);
         if buffer.len() < ROOM || buffer.contains_key(&key) {
             *buffer.entry(key).or_insert(0) += 1;
@@ -59,6 +62,17 @@ pub fn record_installs(
         }
     }
     Ok(())
+}
+
+/// What a client says may be anything; what can be no package or no version is nothing to count.
+fn countable(install: Install) -> Option<Install> {
+    let name = PackageName::lookup(&install.name).ok()?;
+    let Install { version, .. } = install;
+    let is_version = version.len() <= VERSION && !version.chars().any(char::is_control);
+    is_version.then(|| Install {
+        name: name.to_string(),
+        version,
+    })
 }
 
 /// Notes that a token was used now.
@@ -72,53 +86,78 @@ pub(crate) fn record_use(registry: &Registry, token_id: i64) {
     buffer.insert(token_id, now);
 }
 
-/// Writes everything that waits. Called every few seconds and at shutdown.
+/// Writes everything that waits; what cannot be written now waits on. Called every few seconds and at shutdown.
 pub async fn flush(registry: &Registry) -> Result<(), StorageError> {
-    flush_tokens(registry).await?;
-    flush_installs(registry).await
+    let tokens = flush_tokens(registry).await;
+    flush_installs(registry).await.and(tokens)
 }
 
 async fn flush_tokens(registry: &Registry) -> Result<(), StorageError> {
-    let used = std::mem::take(
-        &mut *registry
-            .buffers
-            .tokens
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner),
-    );
-    for batch in used.into_iter().collect::<Vec<_>>().chunks(BATCH) {
-        let mut transaction = registry.database().write().await?;
-        tokens::touch_last_used(&mut transaction, batch).await?;
-        transaction.commit().await?;
+    let buffer = &registry.buffers.tokens;
+    let taken = std::mem::take(&mut *buffer.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut used: Vec<(i64, i64)> = taken.into_iter().collect();
+    // In one order everywhere, so that two processes never wait for each other.
+    used.sort_unstable();
+    for (index, batch) in used.chunks(BATCH).enumerate() {
+        if let Err(error) = write_tokens(registry, batch).await {
+            let mut buffer = buffer.lock().unwrap_or_else(PoisonError::into_inner);
+            for &(id, at) in &used[index * BATCH..] {
+                let latest = buffer.entry(id).or_insert(at);
+                *latest = at.max(*latest);
+            }
+            return Err(error);
+        }
     }
     Ok(())
 }
 
+async fn write_tokens(registry: &Registry, batch: &[(i64, i64)]) -> Result<(), StorageError> {
+    let mut transaction = registry.database().write().await?;
+    tokens::touch_last_used(&mut transaction, batch).await?;
+    transaction.commit().await
+}
+
 async fn flush_installs(registry: &Registry) -> Result<(), StorageError> {
-    let installs = std::mem::take(
-        &mut *registry
-            .buffers
-            .installs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner),
-    );
-    for batch in installs.into_iter().collect::<Vec<_>>().chunks(BATCH) {
-        let mut transaction = registry.database().write().await?;
-        let mut counted = Vec::with_capacity(batch.len());
-        for ((organization_id, install, day), count) in batch {
-            let package =
-                packages::find_by_name(&mut transaction, *organization_id, &install.name).await?;
-            if let Some(package) = package {
-                counted.push(install_statistics::Installs {
-                    package_id: package.id,
-                    version_normalized: install.version.clone(),
-                    day: *day,
-                    installs: *count,
-                });
+    let buffer = &registry.buffers.installs;
+    let taken = std::mem::take(&mut *buffer.lock().unwrap_or_else(PoisonError::into_inner));
+    let installs: Vec<(InstallKey, i64)> = taken.into_iter().collect();
+    for (index, batch) in installs.chunks(BATCH).enumerate() {
+        if let Err(error) = write_installs(registry, batch).await {
+            let mut buffer = buffer.lock().unwrap_or_else(PoisonError::into_inner);
+            for (key, count) in &installs[index * BATCH..] {
+                *buffer.entry(key.clone()).or_insert(0) += count;
             }
+            return Err(error);
         }
-        install_statistics::add(&mut transaction, &counted).await?;
-        transaction.commit().await?;
     }
     Ok(())
+}
+
+async fn write_installs(
+    registry: &Registry,
+    batch: &[(InstallKey, i64)],
+) -> Result<(), StorageError> {
+    let mut counted = Vec::with_capacity(batch.len());
+    let mut connection = registry.database().read().await?;
+    for ((organization_id, install, day), count) in batch {
+        let package =
+            packages::find_by_name(&mut connection, *organization_id, &install.name).await?;
+        if let Some(package) = package {
+            counted.push(install_statistics::Installs {
+                package_id: package.id,
+                version_normalized: install.version.clone(),
+                day: *day,
+                installs: *count,
+            });
+        }
+    }
+    drop(connection);
+    // In one order everywhere, so that two processes never wait for each other.
+    counted.sort_by(|one, other| {
+        let key = |row: &install_statistics::Installs| (row.package_id, row.day);
+        (key(one), &one.version_normalized).cmp(&(key(other), &other.version_normalized))
+    });
+    let mut transaction = registry.database().write().await?;
+    install_statistics::add(&mut transaction, &counted).await?;
+    transaction.commit().await
 }
