@@ -224,10 +224,32 @@ pub(crate) async fn for_repository(
         let is_ssh = url.protocol() == Protocol::Ssh;
         for_host
             .into_iter()
-            .rev()
             .find(|row| (row.kind == "ssh-key") == is_ssh)
     };
-    row.map(|row| unseal(registry, &row)).transpose()
+    row.map(|row| {
+        check_host_of(&row, url)?;
+        unseal(registry, &row)
+    })
+    .transpose()
+}
+
+/// Whether a credential is for the host of a repository: a secret is sent to its own host only, whatever package
+/// names it.
+pub(crate) fn is_for(row: &Row, url: &RepositoryUrl) -> bool {
+    let with_port = url
+        .host_and_port()
+        .map(|(host, port)| format!("{host}:{port}"));
+    row.host == url.authority() || with_port.is_some_and(|host| row.host == host)
+}
+
+fn check_host_of(row: &Row, url: &RepositoryUrl) -> Result<(), JobError> {
+    if is_for(row, url) {
+        return Ok(());
+    }
+    Err(JobError::Fail(format!(
+        "credential {} is for {}, and {url} is another host: choose another credential",
+        row.id, row.host
+    )))
 }
 
 fn unseal(registry: &Registry, row: &Row) -> Result<Credential, JobError> {

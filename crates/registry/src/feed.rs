@@ -159,9 +159,8 @@ impl Registry {
                 self.memory.forget(&page, newest.seq);
             }
             if i64::try_from(page.len()).unwrap_or(PAGE) < PAGE {
-                self.memory
-                    .confirmed_at
-                    .fetch_max(now.max(1), Ordering::SeqCst);
+                // Not the latest of all: a clock that is set back must not make an old confirmation look fresh.
+                self.memory.confirmed_at.store(now.max(1), Ordering::SeqCst);
                 return Ok(());
             }
         }

@@ -122,7 +122,7 @@ fn read_repositories(value: &Value, plan: &mut Plan) -> Result<(), ImportError> 
                     if url.is_empty() {
                         inline_names(repository)
                     } else {
-                        url
+                        redacted(&url)
                     }
                 ),
                 format!("repositories of type {kind:?} are not taken over yet"),
@@ -160,7 +160,7 @@ fn note_options(repository: &Map<String, Value>, plan: &mut Plan) {
             .and_then(Value::as_str)
             .unwrap_or_default();
         plan.left_out.push((
-            format!("{key} of repository {url}"),
+            format!("{key} of repository {}", redacted(url)),
             "this option has no counterpart yet".to_owned(),
         ));
     }
@@ -211,9 +211,12 @@ fn shown(registry: &Registry, url: &str) -> String {
         .map_or_else(|_| redacted(url), |url| url.to_string())
 }
 
+/// A URL without what may be secret in it: user, password and query.
 fn redacted(url: &str) -> String {
-    match url.rsplit_once('@') {
-        Some((_, rest)) => format!("…@{rest}"),
-        None => url.to_owned(),
+    let (plain, query) = url.split_at(url.find(['?', '#']).unwrap_or(url.len()));
+    let end = if query.is_empty() { "" } else { "?…" };
+    match plain.rsplit_once('@') {
+        Some((_, rest)) => format!("…@{rest}{end}"),
+        None => format!("{plain}{end}"),
     }
 }

@@ -182,6 +182,9 @@ pub(crate) async fn find(
     if let Some(remembered) = registry.memory.organizations.get(slug) {
         return Ok(Some(remembered));
     }
+    if check_slug(slug).is_err() {
+        return Ok(None);
+    }
     let point = registry.memory.point();
     let row = rows::find_by_slug(&mut registry.database().read().await?, slug).await?;
     let Some(organization) = row.map(Arc::new) else {

@@ -4,6 +4,8 @@ use std::io::{BufWriter, Seek};
 
 use kapelle_archive::{ArchiveError, DistOptions, DistReport, Limits as ArchiveLimits, write_dist};
 use kapelle_composer::{ArchiveExclude, Manifest};
+use kapelle_storage::StorageError;
+use kapelle_storage::db::blobs;
 use kapelle_storage::db::dists::{self as rows, Dist};
 use kapelle_storage::db::package_references;
 use kapelle_storage::db::packages::Package;
@@ -18,6 +20,8 @@ use crate::registry::Registry;
 /// Builds that are under way in this process.
 pub(crate) type Builds = Flights<(i64, String)>;
 
+/// How often bytes are stored anew that a collector took from under us.
+const STORES: usize = 3;
 /// Digits of the commit in the name of a dist's top directory.
 const SHORT: usize = 12;
 
@@ -195,6 +199,23 @@ async fn store(
     file: &NamedTempFile,
     report: &DistReport,
 ) -> Result<Dist, DistError> {
+    for _ in 0..STORES {
+        match try_store(registry, package, reference, file, report).await {
+            Err(DistError::Storage(StorageError::BlobGone { .. })) => {}
+            outcome => return outcome,
+        }
+    }
+    let reason = "the same bytes are being deleted again and again".to_owned();
+    Err(Failure::Unavailable(reason).about(package, reference))
+}
+
+async fn try_store(
+    registry: &Registry,
+    package: &Package,
+    reference: &str,
+    file: &NamedTempFile,
+    report: &DistReport,
+) -> Result<Dist, DistError> {
     let failed = |error: &dyn std::error::Error| {
         Failure::Unavailable(error.to_string()).about(package, reference)
     };
@@ -219,8 +240,17 @@ async fn store(
         created_at: registry.now(),
     };
     let mut transaction = registry.database().write().await?;
-    let published = package_references::find(&mut transaction, package.id, reference).await?;
+    // A purge that comes at the same time waits and then finds this dist, or is waited for.
+    let published = package_references::lock(&mut transaction, package.id, reference).await?;
     if published.is_some_and(|published| published.purged_at.is_some()) {
+        let now = registry.now();
+        let orphan = blobs::claim(&mut transaction, &report.sha256, now).await?;
+        transaction.commit().await?;
+        if let Some(orphan) = orphan {
+            blob::collect(registry, &orphan)
+                .await
+                .map_err(|error| failed(&error))?;
+        }
         return Err(DistError::Purged(package.name.clone().unwrap_or_default()));
     }
     rows::insert_if_absent(&mut transaction, &dist).await?;

@@ -79,31 +79,43 @@ pub async fn find(
 ) -> Result<Dist, DistError> {
     let organization = organization::visible(registry, actor, slug).await?;
     access::read(actor, organization.id)?;
+    if !is_reference(reference) {
+        return Err(DistError::Unknown);
+    }
     let mut connection = registry.database().read().await?;
     let candidates =
         packages::find_any_by_name(&mut connection, organization.id, name.as_str()).await?;
-    let mut removed = false;
+    let mut publishers = Vec::new();
     for package in candidates {
         let published = package_references::find(&mut connection, package.id, reference).await?;
         let Some(published) = published else { continue };
+        // Whichever package of that name it was purged from: nothing brings it back.
         if published.purged_at.is_some() {
             return Err(DistError::Purged(name.to_string()));
         }
-        if package.removed_at.is_some() {
-            removed = true;
-            continue;
-        }
-        if let Some(dist) = rows::find(&mut connection, package.id, reference).await? {
-            return Ok(dist);
-        }
-        drop(connection);
-        return build(registry, &package, reference).await;
+        publishers.push(package);
     }
-    if removed {
-        Err(DistError::Removed(name.to_string()))
-    } else {
-        Err(DistError::Unknown)
+    let was_published = !publishers.is_empty();
+    let live = publishers
+        .into_iter()
+        .find(|package| package.removed_at.is_none());
+    let Some(package) = live else {
+        return Err(if was_published {
+            DistError::Removed(name.to_string())
+        } else {
+            DistError::Unknown
+        });
+    };
+    if let Some(dist) = rows::find(&mut connection, package.id, reference).await? {
+        return Ok(dist);
     }
+    drop(connection);
+    build(registry, &package, reference).await
+}
+
+/// What else somebody may ask for was never published, and is not worth a query.
+fn is_reference(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// A dist's bytes in `range`.

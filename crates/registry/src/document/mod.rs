@@ -6,10 +6,13 @@
 
 mod compress;
 mod package;
+mod render;
 mod root;
 
-pub(crate) use package::{ATTEMPTS, provided_names, stored_abandoned, withdraw};
-pub use package::{Material, PackageDocuments, refresh_package};
+pub(crate) use package::{ATTEMPTS, bring_back, withdraw};
+pub use package::{PackageDocuments, refresh_package};
+pub use render::Material;
+pub(crate) use render::stored_abandoned;
 
 use std::sync::Arc;
 
@@ -21,6 +24,7 @@ use kapelle_storage::db::organizations::Organization;
 use kapelle_storage::db::packages;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
+use url::Url;
 
 use crate::access::{self, Denied};
 use crate::actor::Actor;
@@ -46,6 +50,8 @@ pub struct Document {
 #[derive(Clone, Debug)]
 pub(crate) struct Remembered {
     organization_id: i64,
+    /// The public URL it was made for; another one, even an equal one, makes it worthless.
+    base_url: Arc<Url>,
     document: Option<Arc<Document>>,
 }
 
@@ -88,7 +94,11 @@ pub async fn find(
     actor: &Actor,
     place: &str,
 ) -> Result<Arc<Document>, DocumentError> {
-    if let Some(remembered) = registry.memory.documents.get(place) {
+    let base_url = registry.public_url.load_full();
+    let remembered = registry.memory.documents.get(place);
+    if let Some(remembered) =
+        remembered.filter(|remembered| Arc::ptr_eq(&remembered.base_url, &base_url))
+    {
         access::read(actor, remembered.organization_id)?;
         return remembered.document.ok_or(DocumentError::Unknown);
     }
@@ -98,6 +108,7 @@ pub async fn find(
     let document = load(registry, &organization, path).await?;
     let remembered = Remembered {
         organization_id: organization.id,
+        base_url,
         document: document.clone(),
     };
     registry.memory.remember(point, |memory| {
@@ -111,6 +122,10 @@ async fn load(
     organization: &Organization,
     path: &str,
 ) -> Result<Option<Arc<Document>>, DocumentError> {
+    // Also keeps what no database takes out of it.
+    if path != ROOT && package_of(path).is_none() {
+        return Ok(None);
+    }
     let row = rows::find(
         &mut registry.database().read().await?,
         organization.id,

@@ -1,16 +1,11 @@
 //! A package's two documents: tagged versions, and branches (`~dev`).
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use kapelle_composer::metadata::{self, Dist, Source, VersionObject};
-use kapelle_composer::{Abandoned, Manifest, PackageName, Stability};
 use kapelle_storage::db::packages::{self, Package};
-use kapelle_storage::db::versions::{self, Version};
-use kapelle_storage::db::{changes, dists, documents, organizations};
+use kapelle_storage::db::{changes, dists, documents, organizations, versions};
 use kapelle_storage::{StorageError, Transaction};
-use serde_json::{Map, Value};
 
-use super::compress::{Compressed, compress};
+use super::compress::Compressed;
+use super::render::{Material, render};
 use super::root;
 use crate::jobs::{JobContext, JobError};
 use crate::registry::Registry;
@@ -18,26 +13,17 @@ use crate::registry::Registry;
 /// How often a publication is tried again when another one of the same package came in between.
 pub(crate) const ATTEMPTS: usize = 10;
 
-/// Everything that a package's documents are made of.
-#[derive(Debug)]
-pub struct Material {
-    /// The package as it will be.
-    pub package: Package,
-    /// Its live versions.
-    pub versions: Vec<Version>,
-    /// Checksums of the dists that are built, by reference.
-    pub shasums: BTreeMap<String, String>,
-}
-
 /// A package's rendered documents, ready to be written.
 #[derive(Debug)]
 pub struct PackageDocuments {
-    organization_id: i64,
-    name: String,
-    base_url: String,
-    tagged: Compressed,
-    branches: Compressed,
-    has_versions: bool,
+    pub(super) organization_id: i64,
+    pub(super) name: String,
+    pub(super) base_url: String,
+    pub(super) tagged: Compressed,
+    pub(super) branches: Compressed,
+    pub(super) has_versions: bool,
+    /// Names that any of the versions provides or replaces.
+    pub(crate) provided: Vec<String>,
 }
 
 impl PackageDocuments {
@@ -196,132 +182,41 @@ pub async fn refresh_package(
     ))
 }
 
-/// Takes a removed package's documents away.
+/// Takes a removed package's documents away. Call it last before the commit.
 pub(crate) async fn withdraw(
     registry: &Registry,
     transaction: &mut Transaction,
     package: &Package,
+) -> Result<(), StorageError> {
+    announce(registry, transaction, package, "delete").await
+}
+
+/// Says that a package is back: whoever remembers that it is not there looks again. Call it last before the commit.
+pub(crate) async fn bring_back(
+    registry: &Registry,
+    transaction: &mut Transaction,
+    package: &Package,
+) -> Result<(), StorageError> {
+    announce(registry, transaction, package, "update").await
+}
+
+/// Clears a package's documents, which are made anew when they are read if the package is there, and the root.
+async fn announce(
+    registry: &Registry,
+    transaction: &mut Transaction,
+    package: &Package,
+    action: &str,
 ) -> Result<(), StorageError> {
     packages::bump_revision(transaction, package.id).await?;
     let Some(name) = &package.name else {
         return Ok(());
     };
     let now = registry.now();
+    let organization_id = package.organization_id;
     for name in [name.clone(), format!("{name}~dev")] {
         let path = format!("p2/{name}.json");
-        documents::clear(
-            transaction,
-            package.organization_id,
-            &path,
-            now.div_euclid(1_000),
-        )
-        .await?;
-        changes::append(
-            transaction,
-            now,
-            package.organization_id,
-            "package",
-            "delete",
-            &name,
-        )
-        .await?;
+        documents::clear(transaction, organization_id, &path, now.div_euclid(1_000)).await?;
+        changes::append(transaction, now, organization_id, "package", action, &name).await?;
     }
-    root::invalidate(registry, transaction, package.organization_id).await
-}
-
-fn render(
-    material: &Material,
-    repository: &str,
-    base_url: String,
-) -> Result<PackageDocuments, String> {
-    let package = &material.package;
-    let name = package.name.clone().unwrap_or_default();
-    let parsed = PackageName::parse(&name).map_err(|error| error.to_string())?;
-    let mut tagged = Vec::new();
-    let mut branches = Vec::new();
-    for version in &material.versions {
-        let object = object(material, &parsed, version, repository)?;
-        if version.stability == Stability::Dev.as_str() {
-            branches.push(object);
-        } else {
-            tagged.push(object);
-        }
-    }
-    let [tagged, branches] = [tagged, branches].map(|mut objects| {
-        metadata::sort_newest_first(&mut objects);
-        compress(&metadata::document(&parsed, &objects)).map_err(|error| error.to_string())
-    });
-    Ok(PackageDocuments {
-        organization_id: package.organization_id,
-        name,
-        base_url,
-        tagged: tagged?,
-        branches: branches?,
-        has_versions: !material.versions.is_empty(),
-    })
-}
-
-fn object(
-    material: &Material,
-    name: &PackageName,
-    version: &Version,
-    repository: &str,
-) -> Result<Map<String, Value>, String> {
-    let manifest =
-        Manifest::parse(version.manifest.as_bytes()).map_err(|error| error.to_string())?;
-    let reference = &version.reference;
-    let url = format!("{repository}/dists/{name}/{reference}.zip");
-    let shasum = material
-        .shasums
-        .get(reference)
-        .map(String::as_str)
-        .unwrap_or_default();
-    let abandoned = material.package.abandoned.as_deref().map(read_abandoned);
-    let object = VersionObject {
-        manifest: &manifest,
-        name,
-        version: &version.version,
-        normalized: &version.version_normalized,
-        source: Some(Source {
-            kind: "git",
-            url: &material.package.repository_url,
-            reference,
-        }),
-        dist: Some(Dist {
-            kind: "zip",
-            url: &url,
-            reference,
-            shasum,
-        }),
-        time: Some(version.released_at),
-        default_branch: version.default_branch,
-        abandoned: abandoned.as_ref(),
-        notification_url: None,
-    };
-    Ok(object.build())
-}
-
-/// How a package's row says that it is abandoned: empty, or the replacement.
-pub(crate) fn stored_abandoned(abandoned: Abandoned) -> String {
-    match abandoned {
-        Abandoned::WithoutReplacement => String::new(),
-        Abandoned::ReplacedBy(replacement) => replacement,
-    }
-}
-
-fn read_abandoned(stored: &str) -> Abandoned {
-    match stored {
-        "" => Abandoned::WithoutReplacement,
-        replacement => Abandoned::ReplacedBy(replacement.to_owned()),
-    }
-}
-
-/// Names that any of the versions provides or replaces.
-pub(crate) fn provided_names(versions: &[Version]) -> Vec<String> {
-    let names: BTreeSet<String> = versions
-        .iter()
-        .filter_map(|version| Manifest::parse(version.manifest.as_bytes()).ok())
-        .flat_map(|manifest| manifest.provided_names())
-        .collect();
-    names.into_iter().collect()
+    root::invalidate(registry, transaction, organization_id).await
 }

@@ -6,22 +6,41 @@ use kapelle_storage::db::{changes, documents, packages};
 use serde_json::{Map, Value, json};
 
 use super::DocumentError;
-use super::ROOT;
 use super::compress::{Compressed, compress};
+use super::{ATTEMPTS, ROOT};
 use crate::registry::Registry;
 
 /// What Composer 1 is told: its protocol is not served, and silence would look like an empty repository.
 const COMPOSER_1: &str =
     "Composer 1 cannot read this repository: update to Composer 2 (composer self-update --2).";
 
+/// Changes that are looked at; more in the time of one rendering mean that it is out of date.
+const LOOKED_AT: i64 = 1_000;
+
 /// Renders an organization's root and stores it.
 pub(super) async fn render(
     registry: &Registry,
     organization: &Organization,
 ) -> Result<(), DocumentError> {
+    for _ in 0..ATTEMPTS {
+        if try_render(registry, organization).await? {
+            return Ok(());
+        }
+    }
+    Err(DocumentError::Failed(
+        "the packages kept changing while packages.json was made".to_owned(),
+    ))
+}
+
+/// `false`: a package appeared or disappeared meanwhile, and nothing was stored.
+async fn try_render(
+    registry: &Registry,
+    organization: &Organization,
+) -> Result<bool, DocumentError> {
     let base_url = registry.public_url();
     let limit = registry.limits().available_packages;
     let mut connection = registry.database().read().await?;
+    let point = changes::latest(&mut connection).await?;
     let names = packages::names(&mut connection, organization.id).await?;
     drop(connection);
     let names = (names.len() <= limit).then_some(names);
@@ -31,6 +50,16 @@ pub(super) async fn render(
     let compressed = compress(&body).map_err(|error| DocumentError::Failed(error.to_string()))?;
 
     let mut transaction = registry.database().write().await?;
+    // Whoever changed the names after they were read has said so by now, and nobody does before our commit.
+    changes::hold(&mut transaction).await?;
+    let since =
+        changes::since_for_organization(&mut transaction, organization.id, point, None, LOOKED_AT)
+            .await?;
+    if i64::try_from(since.len()).unwrap_or(LOOKED_AT) >= LOOKED_AT
+        || since.iter().any(|change| change.subject == "root")
+    {
+        return Ok(false);
+    }
     let Compressed { gzip, zstd } = &compressed;
     let seconds = registry.now().div_euclid(1_000);
     documents::put(
@@ -44,7 +73,7 @@ pub(super) async fn render(
     )
     .await?;
     transaction.commit().await?;
-    Ok(())
+    Ok(true)
 }
 
 fn root(repository: &str, names: Option<Vec<String>>) -> Value {

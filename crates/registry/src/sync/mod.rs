@@ -4,18 +4,24 @@
 //! means, publish in steps of at most 500 versions, each a valid state. What is wrong with one ref is written on
 //! that ref and loses nothing else.
 
+mod difference;
+mod identity;
+mod name;
 mod observe;
 mod plan;
 mod publish;
-
-pub use publish::republish;
+mod read;
+mod repair;
+mod step;
+mod upstream;
 
 use kapelle_composer::PackageName;
+use kapelle_storage::db::package_references;
 use kapelle_storage::db::packages::{self, Package};
 
 use crate::dist;
+use crate::document;
 use crate::jobs::{JobContext, JobError};
-use observe::Observation;
 use plan::Plan;
 
 /// Synchronizes one package with its repository; the text says what changed.
@@ -29,7 +35,27 @@ pub(crate) async fn run(context: &JobContext, package_id: i64) -> Result<String,
     if let Err(error @ (JobError::Retry(_) | JobError::Fail(_))) = &outcome {
         publish::record_failure(context, &package, &error.to_string()).await?;
     }
+    forget_purged(context, package_id).await?;
     outcome
+}
+
+/// What was purged while it was being fetched is in the mirror again: it goes once more.
+async fn forget_purged(context: &JobContext, package_id: i64) -> Result<(), JobError> {
+    let registry = &context.registry;
+    let mut connection = registry.database().read().await?;
+    let package = packages::find_by_id(&mut connection, package_id).await?;
+    if package.is_some_and(|package| package.removed_at.is_some())
+        && package_references::is_purged(&mut connection, package_id).await?
+    {
+        drop(connection);
+        registry.parts.git.mirror(package_id).reset().await?;
+    }
+    Ok(())
+}
+
+/// Renders and publishes a package's documents from what is in the database now, such as new checksums.
+pub(crate) async fn republish(context: &JobContext, package_id: i64) -> Result<(), JobError> {
+    document::refresh_package(&context.registry, package_id, Some(context)).await
 }
 
 async fn synchronize(context: &JobContext, package: &Package) -> Result<String, JobError> {
@@ -38,9 +64,6 @@ async fn synchronize(context: &JobContext, package: &Package) -> Result<String, 
         publish::record_success(context, package).await?;
         return Ok("nothing changed".to_owned());
     }
-    context
-        .progress(0, observation.changed.len(), "reading composer.json")
-        .await?;
     let name = observation.name(package)?;
     let plan = plan::plan(context, package, &name, &observation).await?;
     protect_old_references(context, package, &plan).await?;
@@ -76,10 +99,4 @@ fn summary(name: &PackageName, published: publish::Published) -> String {
     format!(
         "{name}: {new} new, {changed} changed, {removed} removed versions; {faulty} refs without a version"
     )
-}
-
-impl Observation {
-    fn is_unchanged(&self) -> bool {
-        self.changed.is_empty() && self.removed.is_empty()
-    }
 }

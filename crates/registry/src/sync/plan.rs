@@ -1,13 +1,15 @@
 //! What each changed ref means: a version to publish, or a fault to write on the ref.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 
-use kapelle_composer::{PackageName, Stability, branch_version, tag_matches, tag_version};
+use kapelle_composer::{PackageName, Stability};
+use kapelle_storage::db::package_references;
 use kapelle_storage::db::package_refs::PackageRef;
 use kapelle_storage::db::packages::Package;
 use kapelle_storage::db::versions::{self, Version};
 
-use super::observe::{Observation, ObservedRef};
+use super::observe::Observation;
+use super::read::{Candidate, ObservedRef};
 use crate::jobs::{JobContext, JobError};
 
 /// A version to write: a row with id 0 is new, any other replaces that row's content.
@@ -40,13 +42,7 @@ pub(super) async fn plan(
     name: &PackageName,
     observation: &Observation,
 ) -> Result<Plan, JobError> {
-    let all =
-        versions::list_all(&mut context.registry.database().read().await?, package.id).await?;
-    let first_seen: HashMap<&str, i64> = all
-        .iter()
-        .rev()
-        .map(|version| (version.version_normalized.as_str(), version.published_at))
-        .collect();
+    let rules = Rules::read(context, package, name, observation).await?;
     let mut plan = Plan::default();
     // Which live version each normalized version is, without those whose ref is gone.
     let mut taken: BTreeMap<String, Version> = BTreeMap::new();
@@ -58,14 +54,8 @@ pub(super) async fn plan(
             taken.insert(version.version_normalized.clone(), version.clone());
         }
     }
-    let now = context.registry.now();
-    let dates = Dates {
-        now,
-        first_import: package.synced_at.is_none(),
-        first_seen,
-    };
     for observed in &observation.changed {
-        let decided = decide(observed, package, name, observation, &taken, &dates);
+        let decided = rules.decide(observed, &taken);
         let error = decided.as_ref().err().cloned();
         plan.refs.push(PackageRef {
             name: observed.name.clone(),
@@ -82,7 +72,7 @@ pub(super) async fn plan(
             plan.publish.push(version);
         }
     }
-    move_default_branch(&mut plan, observation, &taken, now);
+    move_default_branch(&mut plan, observation, &taken, rules.now);
     Ok(plan)
 }
 
@@ -111,75 +101,106 @@ fn is_default_branch(ref_name: &str, observation: &Observation) -> bool {
         .is_some_and(|branch| Some(branch) == observation.default_branch.as_deref())
 }
 
-struct Dates<'a> {
+/// What decides about a ref besides its composer.json.
+struct Rules<'a> {
+    package: &'a Package,
+    name: &'a PackageName,
+    observation: &'a Observation,
+    /// Commits that were purged and are never served again.
+    purged: HashSet<String>,
+    /// When each version was first seen, whatever became of it.
+    first_seen: BTreeMap<String, i64>,
     now: i64,
-    first_import: bool,
-    first_seen: HashMap<&'a str, i64>,
 }
 
-impl Dates<'_> {
+impl<'a> Rules<'a> {
+    async fn read(
+        context: &JobContext,
+        package: &'a Package,
+        name: &'a PackageName,
+        observation: &'a Observation,
+    ) -> Result<Self, JobError> {
+        let mut connection = context.registry.database().read().await?;
+        let purged = package_references::list_purged(
+            &mut connection,
+            package.organization_id,
+            name.as_str(),
+            &package.repository_key,
+        )
+        .await?;
+        Ok(Self {
+            package,
+            name,
+            observation,
+            purged: purged.into_iter().collect(),
+            first_seen: versions::first_published(&mut connection, package.id).await?,
+            now: context.registry.now(),
+        })
+    }
+
+    fn decide(
+        &self,
+        observed: &ObservedRef,
+        taken: &BTreeMap<String, Version>,
+    ) -> Result<Planned, String> {
+        let candidate = observed.version.as_ref().map_err(Clone::clone)?;
+        let name = self.name;
+        if self.purged.contains(&observed.commit) {
+            return Err(format!(
+                "commit {} was purged from {name} and is never served again: use another commit",
+                observed.commit
+            ));
+        }
+        let incumbent = taken.get(&candidate.normalized);
+        if let Some(other) = incumbent
+            && other.ref_name != observed.name
+        {
+            return Err(format!(
+                "version {} of {name} comes from {} already: delete one of the two",
+                candidate.version, other.ref_name
+            ));
+        }
+        Ok(self.planned(observed, candidate, incumbent))
+    }
+
+    fn planned(
+        &self,
+        observed: &ObservedRef,
+        candidate: &Candidate,
+        incumbent: Option<&Version>,
+    ) -> Planned {
+        let Candidate {
+            version,
+            normalized,
+            manifest,
+        } = candidate;
+        Version {
+            id: incumbent.map_or(0, |version| version.id),
+            package_id: self.package.id,
+            version: version.clone(),
+            version_normalized: normalized.clone(),
+            stability: Stability::of(normalized).to_string(),
+            ref_name: observed.name.clone(),
+            reference: observed.commit.clone(),
+            manifest: manifest.clone(),
+            default_branch: is_default_branch(&observed.name, self.observation),
+            released_at: observed.committed_at,
+            published_at: incumbent.map_or_else(
+                || self.published_at(normalized, observed.committed_at),
+                |version| version.published_at,
+            ),
+            updated_at: self.now,
+            removed_at: None,
+        }
+    }
+
     /// When we first saw a version: never a date that git made up, but for a first import.
     fn published_at(&self, normalized: &str, committed_at: i64) -> i64 {
-        let fresh = if self.first_import {
+        let fresh = if self.observation.is_first {
             committed_at.clamp(0, self.now)
         } else {
             self.now
         };
         self.first_seen.get(normalized).copied().unwrap_or(fresh)
     }
-}
-
-fn decide(
-    observed: &ObservedRef,
-    package: &Package,
-    name: &PackageName,
-    observation: &Observation,
-    taken: &BTreeMap<String, Version>,
-    dates: &Dates<'_>,
-) -> Result<Planned, String> {
-    let committed = observed.manifest.as_ref().map_err(Clone::clone)?;
-    let (version, normalized) = version_of(&observed.name, committed.manifest.version())?;
-    committed
-        .manifest
-        .check_as(&version)
-        .map_err(|error| error.to_string())?;
-    let incumbent = taken.get(&normalized);
-    if let Some(other) = incumbent
-        && other.ref_name != observed.name
-    {
-        return Err(format!(
-            "version {version} of {name} comes from {} already: delete one of the two",
-            other.ref_name
-        ));
-    }
-    Ok(Version {
-        id: incumbent.map_or(0, |version| version.id),
-        package_id: package.id,
-        stability: Stability::of(&normalized).to_string(),
-        published_at: incumbent.map_or_else(
-            || dates.published_at(&normalized, observed.committed_at),
-            |version| version.published_at,
-        ),
-        version,
-        version_normalized: normalized,
-        ref_name: observed.name.clone(),
-        reference: observed.commit.clone(),
-        manifest: committed.text.clone(),
-        default_branch: is_default_branch(&observed.name, observation),
-        released_at: observed.committed_at,
-        updated_at: dates.now,
-        removed_at: None,
-    })
-}
-
-/// A ref's version, pretty and normalized.
-fn version_of(ref_name: &str, declared: Option<&str>) -> Result<(String, String), String> {
-    if let Some(tag) = ref_name.strip_prefix("refs/tags/") {
-        let version = tag_version(tag).and_then(|version| tag_matches(declared, version));
-        let version = version.map_err(|error| error.to_string())?;
-        return Ok((version.version, version.normalized));
-    }
-    let branch = ref_name.strip_prefix("refs/heads/").unwrap_or(ref_name);
-    let version = branch_version(branch).map_err(|error| error.to_string())?;
-    Ok((version.version, version.normalized))
 }

@@ -1,24 +1,23 @@
-//! Writing what was decided: versions, refs, documents, the change sequence, the audit row and follow-up jobs in
-//! one transaction per step.
+//! Writing what was decided, in steps small enough for one transaction, each of which leaves a valid state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use kapelle_composer::{Manifest, PackageName};
-use kapelle_storage::db::package_refs::PackageRef;
+use kapelle_composer::PackageName;
 use kapelle_storage::db::packages::{self, Package};
-use kapelle_storage::db::versions::{self, Version};
-use kapelle_storage::db::{dists, package_references, package_refs, provided_names};
-use kapelle_storage::{StorageError, Transaction};
+use kapelle_storage::db::versions::Version;
 
+use super::identity::Identity;
 use super::observe::Observation;
 use super::plan::Plan;
-use crate::actor::Actor;
-use crate::audit;
-use crate::document::{self, Material, PackageDocuments};
-use crate::jobs::{self, BuildDists, JobContext, JobError};
+use super::step::{Publication, Refs, Step, commit_refs};
+use crate::jobs::{JobContext, JobError, clip};
 
-/// Versions that one transaction writes at most.
+/// Rows of one kind that one transaction writes at most.
 const STEP: usize = 500;
+/// Bytes of composer.json that one transaction writes at most, but for a single larger one.
+const STEP_BYTES: usize = 8 * 1024 * 1024;
+/// Faults that one job's log names; the refs have them all.
+const FAULTS: usize = 200;
 
 /// What a synchronization changed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,298 +28,150 @@ pub(super) struct Published {
     pub(super) faulty: usize,
 }
 
-/// Writes a plan in steps, each of which leaves a valid state.
+impl Published {
+    fn of(plan: &Plan) -> Self {
+        let new = plan
+            .publish
+            .iter()
+            .filter(|version| version.id == 0)
+            .count();
+        Self {
+            new,
+            changed: plan.publish.len() - new,
+            removed: plan.remove.len(),
+            faulty: plan.refs.iter().filter(|seen| seen.error.is_some()).count(),
+        }
+    }
+}
+
+/// Writes a plan in steps, each of which leaves a valid state. What upstream has is known only when all of it is
+/// published, so that a synchronization that is cut short is done again from where it was.
 pub(super) async fn publish(
     context: &JobContext,
     package: &Package,
     name: &PackageName,
     observation: &Observation,
-    plan: Plan,
+    mut plan: Plan,
 ) -> Result<Published, JobError> {
-    let mut published = Published {
-        new: plan
-            .publish
-            .iter()
-            .filter(|version| version.id == 0)
-            .count(),
-        changed: plan
-            .publish
-            .iter()
-            .filter(|version| version.id != 0)
-            .count(),
-        removed: plan.remove.len(),
-        faulty: plan
-            .refs
-            .iter()
-            .filter(|written| written.error.is_some())
-            .count(),
-    };
+    let published = Published::of(&plan);
     let mut live: BTreeMap<String, Version> = observation
         .live
         .iter()
-        .filter(|version| !observation.removed.contains(&version.ref_name))
         .map(|version| (version.version_normalized.clone(), version.clone()))
         .collect();
-    let identity = Identity::of(package, name, observation, &live, &plan);
-    let steps: Vec<&[Version]> = if plan.publish.is_empty() {
-        vec![&[]]
-    } else {
-        plan.publish.chunks(STEP).collect()
+    let identity = Identity::of(package, name, observation, &staying(&live, &plan), &plan);
+    replacements_first(&mut plan);
+    let publication = Publication {
+        package,
+        identity: &identity,
+        published,
     };
-    let total = plan.publish.len();
+    let gone: Vec<String> = observation.removed.iter().cloned().collect();
+    let refs = ref_steps(&plan, &gone);
+    let versions = version_steps(&plan.publish);
+    let steps = versions.len().max(plan.remove.chunks(STEP).len()).max(1);
     let mut done = 0;
-    for (index, step) in steps.iter().enumerate() {
+    for index in 0..steps {
         context.check()?;
-        for version in *step {
+        let step = Step {
+            publication,
+            versions: versions.get(index).copied().unwrap_or_default(),
+            removed: plan.remove.chunks(STEP).nth(index).unwrap_or_default(),
+            refs: if index + 1 == steps {
+                refs[0]
+            } else {
+                Refs::default()
+            },
+            is_last: index + 1 == steps && refs.len() == 1,
+        };
+        for version in step.removed {
+            live.remove(&version.version_normalized);
+        }
+        for version in step.versions {
             live.insert(version.version_normalized.clone(), version.clone());
         }
-        let is_last = index + 1 == steps.len();
-        let writes = Step {
-            package,
-            identity: &identity,
-            versions: step,
-            removed: if index == 0 { &plan.remove } else { &[] },
-            refs: if is_last { &plan.refs } else { &[] },
-            removed_refs: if is_last {
-                observation.removed.iter().cloned().collect()
-            } else {
-                Vec::new()
-            },
-            is_last,
-            published,
-        };
-        writes
-            .commit(context, live.values().cloned().collect())
-            .await?;
-        done += step.len();
-        context.progress(done, total, "publishing versions").await?;
-    }
-    for fault in plan
-        .refs
-        .iter()
-        .filter_map(|written| Some((written, written.error.as_ref()?)))
-    {
-        published.faulty = published.faulty.max(1);
+        let after: Vec<Version> = live.values().cloned().collect();
+        step.commit(context, &after).await?;
+        done += step.versions.len();
         context
-            .log(&[format!("{}: {}", fault.0.name, fault.1)])
+            .progress(done, plan.publish.len(), "publishing versions")
             .await?;
     }
+    for (index, &some) in refs.iter().enumerate().skip(1) {
+        context.check()?;
+        commit_refs(context, publication, some, index + 1 == refs.len()).await?;
+    }
+    log_faults(context, &plan, published.faulty).await?;
     Ok(published)
 }
 
-/// What a package says of itself: its default branch's composer.json, else its newest version's.
-#[derive(Debug)]
-struct Identity {
-    name: String,
-    description: String,
-    package_type: String,
-    abandoned: Option<String>,
-    default_branch: Option<String>,
+fn staying(live: &BTreeMap<String, Version>, plan: &Plan) -> BTreeMap<String, Version> {
+    let removed: HashSet<i64> = plan.remove.iter().map(|version| version.id).collect();
+    live.iter()
+        .filter(|(_, version)| !removed.contains(&version.id))
+        .map(|(normalized, version)| (normalized.clone(), version.clone()))
+        .collect()
 }
 
-impl Identity {
-    fn of(
-        package: &Package,
-        name: &PackageName,
-        observation: &Observation,
-        live: &BTreeMap<String, Version>,
-        plan: &Plan,
-    ) -> Self {
-        let candidates = || plan.publish.iter().chain(live.values());
-        let speaking = candidates()
-            .find(|version| version.default_branch)
-            .or_else(|| candidates().max_by_key(|version| version.released_at));
-        let manifest =
-            speaking.and_then(|version| Manifest::parse(version.manifest.as_bytes()).ok());
-        let manifest = manifest.as_ref();
-        Self {
-            name: name.as_str().to_owned(),
-            description: manifest.and_then(Manifest::description).unwrap_or_default(),
-            package_type: manifest.map_or_else(|| package.package_type.clone(), Manifest::kind),
-            abandoned: manifest
-                .and_then(Manifest::abandoned)
-                .map(document::stored_abandoned),
-            default_branch: observation.default_branch.clone(),
-        }
-    }
-
-    fn row(&self) -> packages::Identity<'_> {
-        packages::Identity {
-            name: Some(&self.name),
-            description: &self.description,
-            package_type: &self.package_type,
-            abandoned: self.abandoned.as_deref(),
-            default_branch: self.default_branch.as_deref(),
-        }
-    }
-
-    fn apply_to(&self, package: Package) -> Package {
-        Package {
-            name: Some(self.name.clone()),
-            abandoned: self.abandoned.clone(),
-            ..package
-        }
-    }
+/// A version that another ref takes over is removed and published in one step wherever possible, and never published
+/// before it is removed: both lists begin with those, in the same order.
+fn replacements_first(plan: &mut Plan) {
+    let key = |version: &Version| version.version_normalized.clone();
+    let removed: HashSet<String> = plan.remove.iter().map(key).collect();
+    let published: HashSet<String> = plan.publish.iter().map(key).collect();
+    let rank = |both: &HashSet<String>, version: &Version| {
+        let is_replaced = both.contains(&version.version_normalized);
+        (!is_replaced, is_replaced.then(|| key(version)))
+    };
+    plan.publish
+        .sort_by_cached_key(|version| rank(&removed, version));
+    plan.remove
+        .sort_by_cached_key(|version| rank(&published, version));
 }
 
-/// One transaction's worth of a plan.
-struct Step<'a> {
-    package: &'a Package,
-    identity: &'a Identity,
-    versions: &'a [Version],
-    removed: &'a [Version],
-    refs: &'a [PackageRef],
-    removed_refs: Vec<String>,
-    is_last: bool,
-    published: Published,
+/// Versions per transaction: bounded in number and in bytes.
+fn version_steps(versions: &[Version]) -> Vec<&[Version]> {
+    let mut steps = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (index, version) in versions.iter().enumerate() {
+        let is_full = index - start == STEP || bytes + version.manifest.len() > STEP_BYTES;
+        if is_full && index > start {
+            steps.push(&versions[start..index]);
+            (start, bytes) = (index, 0);
+        }
+        bytes += version.manifest.len();
+    }
+    if start < versions.len() {
+        steps.push(&versions[start..]);
+    }
+    steps
 }
 
-impl Step<'_> {
-    /// Renders first and writes then; if another publication of the package came in between, does so again.
-    async fn commit(&self, context: &JobContext, live: Vec<Version>) -> Result<(), JobError> {
-        for _ in 0..document::ATTEMPTS {
-            if self.try_commit(context, live.clone()).await? {
-                return Ok(());
-            }
-        }
-        Err(JobError::Retry(
-            "the package kept changing while it was published".to_owned(),
-        ))
-    }
-
-    async fn try_commit(&self, context: &JobContext, live: Vec<Version>) -> Result<bool, JobError> {
-        let registry = &context.registry;
-        let mut connection = registry.database().read().await?;
-        let Some(stored) = packages::find_by_id(&mut connection, self.package.id).await? else {
-            return Err(JobError::Superseded);
-        };
-        if stored.removed_at.is_some() {
-            return Err(JobError::Cancelled);
-        }
-        let shasums = dists::shasums(&mut connection, stored.id).await?;
-        drop(connection);
-        let provided = document::provided_names(&live);
-        let revision = stored.revision;
-        let package = self.identity.apply_to(stored);
-        let documents = PackageDocuments::render(
-            registry,
-            Material {
-                package,
-                versions: live,
-                shasums,
-            },
-        )
-        .await?;
-
-        let mut transaction = registry.database().write().await?;
-        if !packages::advance_revision(&mut transaction, self.package.id, revision).await? {
-            return Ok(false);
-        }
-        self.write_rows(context, &mut transaction).await?;
-        provided_names::replace(&mut transaction, self.package.id, &provided).await?;
-        if self.is_last {
-            self.finish(context, &mut transaction).await?;
-        }
-        context.fence(&mut transaction).await?;
-        // Last: it holds the lock of the change sequence until the commit.
-        documents.write(registry, &mut transaction).await?;
-        transaction.commit().await?;
-        registry.wake_workers();
-        registry.catch_up().await?;
-        Ok(true)
-    }
-
-    async fn write_rows(
-        &self,
-        context: &JobContext,
-        transaction: &mut Transaction,
-    ) -> Result<(), JobError> {
-        let now = context.registry.now();
-        let package = self.package;
-        self.claim_name(transaction).await?;
-        // First, so that another ref can take a removed version's place.
-        for version in self.removed {
-            versions::remove(transaction, version.id, now).await?;
-        }
-        for version in self.versions {
-            let row = content(version);
-            if version.id == 0 {
-                versions::insert(transaction, package.id, row, version.published_at, now).await?;
-            } else {
-                versions::update(transaction, version.id, row, now).await?;
-            }
-            package_references::insert_if_absent(transaction, package.id, &version.reference, now)
-                .await?;
-        }
-        package_refs::upsert(transaction, package.id, self.refs).await?;
-        package_refs::delete(transaction, package.id, &self.removed_refs).await?;
-        Ok(())
-    }
-
-    async fn claim_name(&self, transaction: &mut Transaction) -> Result<(), JobError> {
-        let package = self.package;
-        let holder =
-            packages::find_by_name(transaction, package.organization_id, &self.identity.name)
-                .await?;
-        if let Some(holder) = holder.filter(|holder| holder.id != package.id) {
-            return Err(JobError::Fail(format!(
-                "{} is the name of another package already, whose repository is {}. \
-                 Rename one of the two in composer.json, or remove one",
-                self.identity.name, holder.repository_url
-            )));
-        }
-        packages::set_identity(transaction, package.id, self.identity.row()).await?;
-        Ok(())
-    }
-
-    async fn finish(
-        &self,
-        context: &JobContext,
-        transaction: &mut Transaction,
-    ) -> Result<(), JobError> {
-        let registry = &context.registry;
-        let package = self.package;
-        packages::set_synced(transaction, package.id, registry.now(), None).await?;
-        let Published {
-            new,
-            changed,
-            removed,
-            faulty,
-        } = self.published;
-        audit::record(
-            registry,
-            transaction,
-            &Actor::Job("SyncPackage"),
-            audit::Entry {
-                organization_id: Some(package.organization_id),
-                action: "package.synchronize",
-                subject: &self.identity.name,
-                detail: serde_json::json!({
-                    "new": new, "changed": changed, "removed": removed, "faulty": faulty,
-                }),
-            },
-        )
-        .await?;
-        let dists = BuildDists {
-            organization_id: package.organization_id,
-            package_id: package.id,
-        };
-        jobs::enqueue(registry, transaction, &dists).await?;
-        Ok(())
+/// Refs per transaction; at least one, perhaps empty.
+fn ref_steps<'a>(plan: &'a Plan, gone: &'a [String]) -> Vec<Refs<'a>> {
+    let seen = plan.refs.chunks(STEP).map(|seen| Refs { seen, gone: &[] });
+    let mut gone = gone.chunks(STEP).map(|gone| Refs { seen: &[], gone });
+    match (plan.refs.len(), gone.len()) {
+        (0..=STEP, 0 | 1) => vec![Refs {
+            seen: &plan.refs,
+            gone: gone.next_back().map_or(&[], |refs| refs.gone),
+        }],
+        _ => seen.chain(gone).collect(),
     }
 }
 
-fn content(version: &Version) -> versions::Content<'_> {
-    versions::Content {
-        version: &version.version,
-        version_normalized: &version.version_normalized,
-        stability: &version.stability,
-        ref_name: &version.ref_name,
-        reference: &version.reference,
-        manifest: &version.manifest,
-        default_branch: version.default_branch,
-        released_at: version.released_at,
+async fn log_faults(context: &JobContext, plan: &Plan, faulty: usize) -> Result<(), JobError> {
+    let named = plan
+        .refs
+        .iter()
+        .filter_map(|seen| Some(format!("{}: {}", seen.name, seen.error.as_ref()?)));
+    let mut lines: Vec<String> = named.take(FAULTS).collect();
+    if faulty > FAULTS {
+        lines.push(format!(
+            "{faulty} refs give no version in all: `kapelle package show` lists them"
+        ));
     }
+    Ok(context.log(&lines).await?)
 }
 
 /// Notes that a package was looked at and nothing had changed.
@@ -328,10 +179,7 @@ pub(super) async fn record_success(
     context: &JobContext,
     package: &Package,
 ) -> Result<(), JobError> {
-    let mut transaction = context.registry.database().write().await?;
-    packages::set_synced(&mut transaction, package.id, context.registry.now(), None).await?;
-    context.fence(&mut transaction).await?;
-    Ok(transaction.commit().await?)
+    record(context, package, None).await
 }
 
 /// Notes why a package could not be synchronized; what is published stays.
@@ -339,19 +187,18 @@ pub(super) async fn record_failure(
     context: &JobContext,
     package: &Package,
     reason: &str,
-) -> Result<(), StorageError> {
-    let mut transaction = context.registry.database().write().await?;
-    packages::set_synced(
-        &mut transaction,
-        package.id,
-        context.registry.now(),
-        Some(reason),
-    )
-    .await?;
-    transaction.commit().await
+) -> Result<(), JobError> {
+    record(context, package, Some(&clip(reason))).await
 }
 
-/// Renders and publishes a package's documents from what is in the database now, such as new checksums.
-pub async fn republish(context: &JobContext, package_id: i64) -> Result<(), JobError> {
-    document::refresh_package(&context.registry, package_id, Some(context)).await
+async fn record(
+    context: &JobContext,
+    package: &Package,
+    reason: Option<&str>,
+) -> Result<(), JobError> {
+    let now = context.registry.now();
+    let mut transaction = context.registry.database().write().await?;
+    packages::set_synced(&mut transaction, package.id, now, reason).await?;
+    context.fence(&mut transaction).await?;
+    Ok(transaction.commit().await?)
 }

@@ -1,11 +1,14 @@
 //! Packages: added by the URL of their repository, named by their composer.json.
 
-use kapelle_storage::db::blobs::{self, Blob};
+mod changes;
+mod removal;
+
+pub use changes::{ChangesFeed, changes_since};
+pub use removal::{purge, remove, undo};
+
 use kapelle_storage::db::packages::{self as rows, Package};
 use kapelle_storage::db::versions::{self, Version};
-use kapelle_storage::db::{
-    changes, credentials, dists, install_statistics, package_references, package_refs,
-};
+use kapelle_storage::db::{credentials, install_statistics, package_refs};
 use kapelle_storage::{StorageError, Transaction};
 use kapelle_vcs::{InvalidUrl, RepositoryUrl};
 use serde_json::json;
@@ -13,9 +16,7 @@ use serde_json::json;
 use crate::access::{self, Denied};
 use crate::actor::Actor;
 use crate::audit;
-use crate::blob;
-use crate::clock::Millis;
-use crate::document;
+use crate::credential;
 use crate::jobs::{self, SyncPackage};
 use crate::registry::Registry;
 
@@ -46,6 +47,16 @@ pub enum PackageError {
         "there is no credential {0} in this organization: `kapelle credential list` shows them"
     )]
     UnknownCredential(i64),
+    /// The credential would be sent to a host that it is not for.
+    #[error("credential {id} is for {host}, and {url} is another host: choose another credential")]
+    CredentialHost {
+        /// The credential.
+        id: i64,
+        /// The host it is for.
+        host: String,
+        /// The repository's URL.
+        url: String,
+    },
     /// It was removed too long ago, or never.
     #[error("there is no removed package {0:?} that could be restored")]
     NothingToUndo(String),
@@ -88,8 +99,15 @@ pub async fn add(
     let url = RepositoryUrl::parse(url, registry.protocols())?;
     let mut transaction = registry.database().write().await?;
     if let Some(id) = credential_id {
-        let credential = credentials::find(&mut transaction, organization_id, id).await?;
-        credential.ok_or(PackageError::UnknownCredential(id))?;
+        let found = credentials::find(&mut transaction, organization_id, id).await?;
+        let found = found.ok_or(PackageError::UnknownCredential(id))?;
+        if !credential::is_for(&found, &url) {
+            return Err(PackageError::CredentialHost {
+                id,
+                host: found.host,
+                url: url.to_string(),
+            });
+        }
     }
     let key = url.key();
     if let Some(existing) = live_of_repository(&mut transaction, organization_id, &key).await? {
@@ -250,153 +268,6 @@ pub async fn sync(
     Ok(id)
 }
 
-/// Hides a package: it can be restored until the undo time has passed.
-pub async fn remove(
-    registry: &Registry,
-    actor: &Actor,
-    package: &Package,
-) -> Result<(), PackageError> {
-    access::administer(actor, package.organization_id)?;
-    let now = registry.now();
-    let mut transaction = registry.database().write().await?;
-    rows::remove(&mut transaction, package.id, now).await?;
-    let name = display_name(package);
-    record(
-        registry,
-        &mut transaction,
-        actor,
-        package.organization_id,
-        "package.remove",
-        &name,
-    )
-    .await?;
-    document::withdraw(registry, &mut transaction, package).await?;
-    transaction.commit().await?;
-    registry.catch_up().await?;
-    Ok(())
-}
-
-/// Brings a removed package back, and looks at its repository again.
-pub async fn undo(
-    registry: &Registry,
-    actor: &Actor,
-    organization_id: i64,
-    name: &str,
-) -> Result<Package, PackageError> {
-    access::administer(actor, organization_id)?;
-    let name = name.to_lowercase();
-    let undo = Millis::try_from(registry.limits().undo.as_millis()).unwrap_or(Millis::MAX);
-    let oldest = registry.now().saturating_sub(undo);
-    let mut transaction = registry.database().write().await?;
-    let candidates = rows::find_any_by_name(&mut transaction, organization_id, &name).await?;
-    if candidates
-        .iter()
-        .any(|package| package.removed_at.is_none())
-    {
-        return Err(PackageError::NameTaken(name));
-    }
-    let package = candidates
-        .into_iter()
-        .filter(|package| {
-            package
-                .removed_at
-                .is_some_and(|removed_at| removed_at >= oldest)
-        })
-        .max_by_key(|package| package.removed_at)
-        .ok_or_else(|| PackageError::NothingToUndo(name.clone()))?;
-    if package_references::is_purged(&mut transaction, package.id).await? {
-        return Err(PackageError::NothingToUndo(name));
-    }
-    if let Some(other) =
-        live_of_repository(&mut transaction, organization_id, &package.repository_key).await?
-    {
-        return Err(PackageError::NameTaken(display_name(&other)));
-    }
-    rows::restore(&mut transaction, package.id).await?;
-    record(
-        registry,
-        &mut transaction,
-        actor,
-        organization_id,
-        "package.undo",
-        &name,
-    )
-    .await?;
-    let job = SyncPackage {
-        organization_id,
-        package_id: package.id,
-    };
-    jobs::enqueue(registry, &mut transaction, &job).await?;
-    transaction.commit().await?;
-    document::refresh_package(registry, package.id, None)
-        .await
-        .map_err(|error| PackageError::Document(error.to_string()))?;
-    registry.wake_workers();
-    Ok(package)
-}
-
-/// Destroys a removed package's bytes for ever; its references are refused from now on.
-pub async fn purge(
-    registry: &Registry,
-    actor: &Actor,
-    organization_id: i64,
-    name: &str,
-) -> Result<(), PackageError> {
-    access::administer(actor, organization_id)?;
-    let name = name.to_lowercase();
-    let now = registry.now();
-    let mut connection = registry.database().read().await?;
-    let candidates = rows::find_any_by_name(&mut connection, organization_id, &name).await?;
-    drop(connection);
-    let removed: Vec<Package> = candidates
-        .into_iter()
-        .filter(|package| package.removed_at.is_some())
-        .collect();
-    if removed.is_empty() {
-        return Err(PackageError::NothingToUndo(name));
-    }
-    for package in removed {
-        let mut transaction = registry.database().write().await?;
-        package_references::mark_all_purged(&mut transaction, package.id, now).await?;
-        let dists = dists::list(&mut transaction, package.id).await?;
-        dists::delete_all(&mut transaction, package.id).await?;
-        versions::purge(&mut transaction, package.id, i64::MAX).await?;
-        let mut orphans = Vec::new();
-        for dist in dists {
-            orphans.extend(blobs::claim(&mut transaction, &dist.sha256, now).await?);
-        }
-        record(
-            registry,
-            &mut transaction,
-            actor,
-            organization_id,
-            "package.purge",
-            &name,
-        )
-        .await?;
-        transaction.commit().await?;
-        destroy(registry, &package, orphans).await?;
-    }
-    Ok(())
-}
-
-async fn destroy(
-    registry: &Registry,
-    package: &Package,
-    orphans: Vec<Blob>,
-) -> Result<(), PackageError> {
-    let failed = |error: &dyn std::error::Error| {
-        PackageError::Destroy(display_name(package), error.to_string())
-    };
-    for claimed in orphans {
-        blob::collect(registry, &claimed)
-            .await
-            .map_err(|error| failed(&error))?;
-    }
-    let mirror = registry.parts.git.mirror(package.id);
-    mirror.reset().await.map_err(|error| failed(&error))
-}
-
 async fn record(
     registry: &Registry,
     transaction: &mut Transaction,
@@ -412,50 +283,4 @@ async fn record(
         detail: json!({}),
     };
     audit::record(registry, transaction, actor, entry).await
-}
-
-/// A package's changes since `since` for mirrors, as packagist.org's `metadata/changes.json` gives them.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ChangesFeed {
-    /// What changed after `since`, up to and with `until`.
-    Actions {
-        /// `(action, name, ticks)`; a name may end in `~dev`.
-        actions: Vec<(String, String, i64)>,
-        /// Where to go on, in ticks of 0.1 ms.
-        until: i64,
-    },
-    /// `since` is too old or too much has changed: read everything again.
-    Resync {
-        /// Where to go on, in ticks of 0.1 ms.
-        until: i64,
-    },
-}
-
-/// Most actions that one answer lists.
-const FEED: i64 = 100_000;
-
-/// The changes of an organization's packages since `since` (ticks of 0.1 ms since 1970).
-pub async fn changes_since(
-    registry: &Registry,
-    actor: &Actor,
-    organization_id: i64,
-    since: i64,
-) -> Result<ChangesFeed, PackageError> {
-    access::read(actor, organization_id)?;
-    let mut connection = registry.database().read().await?;
-    // Never from the clock: a change that is being written may still get an earlier number than "now".
-    let until = changes::latest(&mut connection).await?;
-    let oldest = changes::oldest(&mut connection).await?;
-    let page =
-        changes::since_for_organization(&mut connection, organization_id, since, Some(until), FEED)
-            .await?;
-    if since < oldest || i64::try_from(page.len()).unwrap_or(FEED) >= FEED {
-        return Ok(ChangesFeed::Resync { until });
-    }
-    let actions = page
-        .into_iter()
-        .filter(|change| change.subject == "package")
-        .map(|change| (change.action, change.name, change.seq))
-        .collect();
-    Ok(ChangesFeed::Actions { actions, until })
 }

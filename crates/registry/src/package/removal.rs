@@ -1,0 +1,169 @@
+//! Removing a package, taking that back, and destroying its bytes.
+
+use kapelle_storage::StorageError;
+use kapelle_storage::db::blobs::{self, Blob};
+use kapelle_storage::db::packages::{self as rows, Package};
+use kapelle_storage::db::{dists, package_references, package_refs, provided_names, versions};
+
+use super::{PackageError, display_name, live_of_repository, record};
+use crate::access;
+use crate::actor::Actor;
+use crate::blob;
+use crate::clock::Millis;
+use crate::document;
+use crate::jobs::{self, SyncPackage};
+use crate::registry::Registry;
+
+/// Hides a package: it can be restored until the undo time has passed.
+pub async fn remove(
+    registry: &Registry,
+    actor: &Actor,
+    package: &Package,
+) -> Result<(), PackageError> {
+    access::administer(actor, package.organization_id)?;
+    let now = registry.now();
+    let mut transaction = registry.database().write().await?;
+    let name = display_name(package);
+    match rows::remove(&mut transaction, package.id, now).await {
+        Err(StorageError::RowMissing { .. }) => return Err(PackageError::Unknown(name)),
+        outcome => outcome?,
+    }
+    record(
+        registry,
+        &mut transaction,
+        actor,
+        package.organization_id,
+        "package.remove",
+        &name,
+    )
+    .await?;
+    document::withdraw(registry, &mut transaction, package).await?;
+    transaction.commit().await?;
+    registry.catch_up().await?;
+    Ok(())
+}
+
+/// Brings a removed package back, and looks at its repository again.
+pub async fn undo(
+    registry: &Registry,
+    actor: &Actor,
+    organization_id: i64,
+    name: &str,
+) -> Result<Package, PackageError> {
+    access::administer(actor, organization_id)?;
+    let name = name.to_lowercase();
+    let undo = Millis::try_from(registry.limits().undo.as_millis()).unwrap_or(Millis::MAX);
+    let oldest = registry.now().saturating_sub(undo);
+    let mut transaction = registry.database().write().await?;
+    let candidates = rows::find_any_by_name(&mut transaction, organization_id, &name).await?;
+    if candidates
+        .iter()
+        .any(|package| package.removed_at.is_none())
+    {
+        return Err(PackageError::NameTaken(name));
+    }
+    let package = candidates
+        .into_iter()
+        .filter(|package| {
+            package
+                .removed_at
+                .is_some_and(|removed_at| removed_at >= oldest)
+        })
+        .max_by_key(|package| package.removed_at)
+        .ok_or_else(|| PackageError::NothingToUndo(name.clone()))?;
+    if package_references::is_purged(&mut transaction, package.id).await? {
+        return Err(PackageError::NothingToUndo(name));
+    }
+    if let Some(other) =
+        live_of_repository(&mut transaction, organization_id, &package.repository_key).await?
+    {
+        return Err(PackageError::NameTaken(display_name(&other)));
+    }
+    rows::restore(&mut transaction, package.id).await?;
+    record(
+        registry,
+        &mut transaction,
+        actor,
+        organization_id,
+        "package.undo",
+        &name,
+    )
+    .await?;
+    let job = SyncPackage {
+        organization_id,
+        package_id: package.id,
+    };
+    jobs::enqueue(registry, &mut transaction, &job).await?;
+    document::bring_back(registry, &mut transaction, &package).await?;
+    transaction.commit().await?;
+    registry.catch_up().await?;
+    document::refresh_package(registry, package.id, None)
+        .await
+        .map_err(|error| PackageError::Document(error.to_string()))?;
+    registry.wake_workers();
+    Ok(package)
+}
+
+/// Destroys a removed package's bytes for ever; its references are refused from now on.
+pub async fn purge(
+    registry: &Registry,
+    actor: &Actor,
+    organization_id: i64,
+    name: &str,
+) -> Result<(), PackageError> {
+    access::administer(actor, organization_id)?;
+    let name = name.to_lowercase();
+    let now = registry.now();
+    let mut connection = registry.database().read().await?;
+    let candidates = rows::find_any_by_name(&mut connection, organization_id, &name).await?;
+    drop(connection);
+    let removed: Vec<Package> = candidates
+        .into_iter()
+        .filter(|package| package.removed_at.is_some())
+        .collect();
+    if removed.is_empty() {
+        return Err(PackageError::NothingToUndo(name));
+    }
+    for package in removed {
+        let mut transaction = registry.database().write().await?;
+        package_references::mark_all_purged(&mut transaction, package.id, now).await?;
+        let dists = dists::list(&mut transaction, package.id).await?;
+        dists::delete_all(&mut transaction, package.id).await?;
+        versions::purge(&mut transaction, package.id, i64::MAX).await?;
+        package_refs::delete_all(&mut transaction, package.id).await?;
+        provided_names::replace(&mut transaction, package.id, &[]).await?;
+        let mut orphans = Vec::new();
+        for dist in dists {
+            orphans.extend(blobs::claim(&mut transaction, &dist.sha256, now).await?);
+        }
+        record(
+            registry,
+            &mut transaction,
+            actor,
+            organization_id,
+            "package.purge",
+            &name,
+        )
+        .await?;
+        transaction.commit().await?;
+        destroy(registry, &package, orphans).await?;
+    }
+    Ok(())
+}
+
+async fn destroy(
+    registry: &Registry,
+    package: &Package,
+    orphans: Vec<Blob>,
+) -> Result<(), PackageError> {
+    let failed = |error: &dyn std::error::Error| {
+        PackageError::Destroy(display_name(package), error.to_string())
+    };
+    for claimed in orphans {
+        blob::collect(registry, &claimed)
+            .await
+            .map_err(|error| failed(&error))?;
+    }
+    let mirror = registry.parts.git.mirror(package.id);
+    mirror.reset().await.map_err(|error| failed(&error))
+}

@@ -1,0 +1,188 @@
+//! composer.json at each changed ref, read by object id, and what the ref could be published as.
+//!
+//! Whoever can push upstream chooses how many refs there are and how large each composer.json is, so few are in
+//! memory at once, and all that a package publishes have a limit together.
+
+use kapelle_composer::{Manifest, branch_version, tag_matches, tag_version};
+use kapelle_vcs::{FileAt, FileContent, Mirror, VcsError};
+
+use super::observe::Failure;
+use crate::jobs::{JobContext, JobError};
+
+/// Refs that are read at once.
+const CHUNK: usize = 100;
+/// What all composer.json of a package may have together: this many times the limit of one.
+const MANIFESTS: u64 = 128;
+
+/// A tag or branch that is new, has moved, or takes the place of one that is gone.
+#[derive(Debug)]
+pub(super) struct ObservedRef {
+    /// `refs/tags/1.0.0` or `refs/heads/main`.
+    pub(super) name: String,
+    /// The commit it points to, peeled.
+    pub(super) commit: String,
+    /// Author date in milliseconds since 1970, as Composer takes it.
+    pub(super) committed_at: i64,
+    /// The name that composer.json declares, if any; or why there is no composer.json.
+    pub(super) declares: Result<Option<String>, String>,
+    /// What it can be published as, or why not.
+    pub(super) version: Result<Candidate, String>,
+}
+
+/// A ref whose composer.json is good.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    /// As people read it.
+    pub(super) version: String,
+    /// As versions are compared.
+    pub(super) normalized: String,
+    /// composer.json as committed.
+    pub(super) manifest: String,
+}
+
+/// Reads composer.json at each of `refs` (name and commit). `published` is how many bytes of composer.json the
+/// package has besides them.
+pub(super) async fn read(
+    context: &JobContext,
+    mirror: &Mirror,
+    refs: Vec<(String, String)>,
+    published: u64,
+) -> Result<Vec<ObservedRef>, Failure> {
+    let limit = context.registry.limits().manifest;
+    let budget = limit.saturating_mul(MANIFESTS);
+    let mut left = budget.saturating_sub(published);
+    let total = refs.len();
+    let mut observed = Vec::with_capacity(total);
+    for chunk in refs.chunks(CHUNK) {
+        context.check()?;
+        context
+            .progress(observed.len(), total, "reading composer.json")
+            .await
+            .map_err(JobError::from)?;
+        for mut one in read_chunk(mirror, chunk, limit).await? {
+            let bytes = one
+                .version
+                .as_ref()
+                .map_or(0, |candidate| candidate.manifest.len() as u64);
+            if bytes > left {
+                one.version = Err(format!(
+                    "the composer.json files of this package have more than {budget} bytes together: \
+                     delete tags and branches that nobody installs"
+                ));
+            } else {
+                left -= bytes;
+            }
+            observed.push(one);
+        }
+    }
+    Ok(observed)
+}
+
+async fn read_chunk(
+    mirror: &Mirror,
+    refs: &[(String, String)],
+    limit: u64,
+) -> Result<Vec<ObservedRef>, Failure> {
+    let commits: Vec<String> = refs.iter().map(|(_, commit)| commit.clone()).collect();
+    let wanted: Vec<(String, String)> = commits
+        .iter()
+        .map(|commit| (commit.clone(), "composer.json".to_owned()))
+        .collect();
+    let files = mirror.read_files(&wanted, limit).await?;
+    for ((name, _), file) in refs.iter().zip(&files) {
+        // A tag may mark anything; a branch without its commit is a loss of ours.
+        if name.starts_with("refs/heads/") && file.content == FileContent::NoCommit {
+            return Err(Failure::from(VcsError::Corrupt {
+                path: mirror.path().to_owned(),
+                detail: format!("the commit of {name} is missing"),
+            }));
+        }
+    }
+    let times = mirror.commit_times(&commits).await?;
+    let refs = refs.to_vec();
+    let observed = tokio::task::spawn_blocking(move || {
+        refs.into_iter()
+            .zip(files)
+            .map(|((name, commit), file)| {
+                let committed_at = times.get(&commit).map_or(0, |time| time.authored);
+                observe(name, commit, committed_at, file, limit)
+            })
+            .collect()
+    });
+    Ok(observed
+        .await
+        .map_err(|error| JobError::Retry(error.to_string()))?)
+}
+
+fn observe(
+    name: String,
+    commit: String,
+    committed_at: i64,
+    file: FileAt,
+    limit: u64,
+) -> ObservedRef {
+    let read = parse(file.content, limit);
+    ObservedRef {
+        committed_at,
+        declares: read
+            .as_ref()
+            .map(|(manifest, _)| declared_name(manifest))
+            .map_err(Clone::clone),
+        version: read.and_then(|(manifest, text)| candidate(&name, &manifest, text)),
+        name,
+        commit,
+    }
+}
+
+/// To Composer, an empty name is none.
+fn declared_name(manifest: &Manifest) -> Option<String> {
+    manifest
+        .name()
+        .filter(|name| !name.trim().is_empty())
+        .map(str::to_owned)
+}
+
+fn parse(content: FileContent, limit: u64) -> Result<(Manifest, String), String> {
+    match content {
+        FileContent::Found(bytes) => {
+            let manifest = Manifest::parse(&bytes).map_err(|error| error.to_string())?;
+            if manifest.is_empty() {
+                return Err("composer.json says nothing".to_owned());
+            }
+            let text = String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string())?;
+            Ok((manifest, text))
+        }
+        FileContent::Missing | FileContent::Folder => Err("there is no composer.json".to_owned()),
+        FileContent::NoCommit => Err("it does not point to a commit".to_owned()),
+        FileContent::TooLarge(size) => Err(format!(
+            "composer.json has {size} bytes; at most {limit} are read"
+        )),
+    }
+}
+
+fn candidate(ref_name: &str, manifest: &Manifest, text: String) -> Result<Candidate, String> {
+    let (version, normalized) = version_of(ref_name, manifest.version())?;
+    manifest
+        .check_as(&version)
+        .map_err(|error| error.to_string())?;
+    Ok(Candidate {
+        version,
+        normalized,
+        manifest: text,
+    })
+}
+
+/// A ref's version, pretty and normalized.
+fn version_of(ref_name: &str, declared: Option<&str>) -> Result<(String, String), String> {
+    if let Some(tag) = ref_name.strip_prefix("refs/tags/") {
+        let tagged = tag_version(tag).map_err(|error| error.to_string())?;
+        let agreed = tag_matches(declared, tagged.clone()).map_err(|error| error.to_string())?;
+        // Normalization forgives what no terminal and no database should see; the tag's own spelling is clean.
+        let is_clean = !agreed.version.chars().any(char::is_control);
+        let version = if is_clean { agreed } else { tagged };
+        return Ok((version.version, version.normalized));
+    }
+    let branch = ref_name.strip_prefix("refs/heads/").unwrap_or(ref_name);
+    let version = branch_version(branch).map_err(|error| error.to_string())?;
+    Ok((version.version, version.normalized))
+}

@@ -1,0 +1,221 @@
+//! One transaction's worth of a plan: rows, documents, the change sequence; with the last one the audit row and the
+//! jobs that follow.
+
+use kapelle_storage::Transaction;
+use kapelle_storage::db::package_refs::PackageRef;
+use kapelle_storage::db::packages::{self, Package};
+use kapelle_storage::db::versions::{self, Version};
+use kapelle_storage::db::{dists, package_references, package_refs, provided_names};
+
+use super::identity::Identity;
+use super::publish::Published;
+use crate::actor::Actor;
+use crate::audit;
+use crate::document::{self, Material, PackageDocuments};
+use crate::jobs::{self, BuildDists, JobContext, JobError};
+
+/// Refs that one transaction writes, and refs that it forgets.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Refs<'a> {
+    pub(super) seen: &'a [PackageRef],
+    pub(super) gone: &'a [String],
+}
+
+/// What all steps of one synchronization have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Publication<'a> {
+    pub(super) package: &'a Package,
+    pub(super) identity: &'a Identity,
+    pub(super) published: Published,
+}
+
+/// One step.
+#[derive(Debug)]
+pub(super) struct Step<'a> {
+    pub(super) publication: Publication<'a>,
+    pub(super) versions: &'a [Version],
+    pub(super) removed: &'a [Version],
+    /// Known only from the last step on: until then the next synchronization has to read them again.
+    pub(super) refs: Refs<'a>,
+    pub(super) is_last: bool,
+}
+
+impl Step<'_> {
+    /// Renders first and writes then; if another publication of the package came in between, does so again.
+    /// `live` is every version after this step.
+    pub(super) async fn commit(
+        &self,
+        context: &JobContext,
+        live: &[Version],
+    ) -> Result<(), JobError> {
+        for _ in 0..document::ATTEMPTS {
+            if self.try_commit(context, live).await? {
+                return Ok(());
+            }
+        }
+        Err(JobError::Retry(
+            "the package kept changing while it was published".to_owned(),
+        ))
+    }
+
+    async fn try_commit(&self, context: &JobContext, live: &[Version]) -> Result<bool, JobError> {
+        let registry = &context.registry;
+        let id = self.publication.package.id;
+        let mut connection = registry.database().read().await?;
+        let Some(stored) = packages::find_by_id(&mut connection, id).await? else {
+            return Err(JobError::Cancelled);
+        };
+        if stored.removed_at.is_some() {
+            return Err(JobError::Cancelled);
+        }
+        let shasums = dists::shasums(&mut connection, id).await?;
+        drop(connection);
+        let revision = stored.revision;
+        let material = Material {
+            package: self.publication.identity.apply_to(stored),
+            versions: live.to_vec(),
+            shasums,
+        };
+        let documents = PackageDocuments::render(registry, material).await?;
+
+        let mut transaction = registry.database().write().await?;
+        if !packages::advance_revision(&mut transaction, id, revision).await? {
+            return Ok(false);
+        }
+        self.write_rows(context, &mut transaction).await?;
+        provided_names::replace(&mut transaction, id, &documents.provided).await?;
+        write_refs(&mut transaction, id, self.refs).await?;
+        if self.is_last {
+            finish(context, &mut transaction, self.publication).await?;
+        }
+        context.fence(&mut transaction).await?;
+        // Last: it holds the lock of the change sequence until the commit.
+        documents.write(registry, &mut transaction).await?;
+        transaction.commit().await?;
+        registry.wake_workers();
+        registry.catch_up().await?;
+        Ok(true)
+    }
+
+    async fn write_rows(
+        &self,
+        context: &JobContext,
+        transaction: &mut Transaction,
+    ) -> Result<(), JobError> {
+        let now = context.registry.now();
+        let Publication {
+            package, identity, ..
+        } = self.publication;
+        claim_name(transaction, package, identity).await?;
+        // First, so that another ref can take a removed version's place.
+        for version in self.removed {
+            versions::remove(transaction, version.id, now).await?;
+        }
+        for version in self.versions {
+            let row = content(version);
+            if version.id == 0 {
+                versions::insert(transaction, package.id, row, version.published_at, now).await?;
+            } else {
+                versions::update(transaction, version.id, row, now).await?;
+            }
+            package_references::insert_if_absent(transaction, package.id, &version.reference, now)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes refs that did not fit into the last step; `finish`es with the last of them.
+pub(super) async fn commit_refs(
+    context: &JobContext,
+    publication: Publication<'_>,
+    refs: Refs<'_>,
+    is_last: bool,
+) -> Result<(), JobError> {
+    let mut transaction = context.registry.database().write().await?;
+    write_refs(&mut transaction, publication.package.id, refs).await?;
+    if is_last {
+        finish(context, &mut transaction, publication).await?;
+    }
+    context.fence(&mut transaction).await?;
+    transaction.commit().await?;
+    context.registry.wake_workers();
+    Ok(())
+}
+
+async fn write_refs(
+    transaction: &mut Transaction,
+    package_id: i64,
+    refs: Refs<'_>,
+) -> Result<(), JobError> {
+    package_refs::upsert(transaction, package_id, refs.seen).await?;
+    package_refs::delete(transaction, package_id, refs.gone).await?;
+    Ok(())
+}
+
+async fn claim_name(
+    transaction: &mut Transaction,
+    package: &Package,
+    identity: &Identity,
+) -> Result<(), JobError> {
+    let holder =
+        packages::find_by_name(transaction, package.organization_id, &identity.name).await?;
+    if let Some(holder) = holder.filter(|holder| holder.id != package.id) {
+        return Err(JobError::Fail(format!(
+            "{} is the name of another package already, whose repository is {}. \
+             Rename one of the two in composer.json, or remove one",
+            identity.name, holder.repository_url
+        )));
+    }
+    packages::set_identity(transaction, package.id, identity.row()).await?;
+    Ok(())
+}
+
+async fn finish(
+    context: &JobContext,
+    transaction: &mut Transaction,
+    publication: Publication<'_>,
+) -> Result<(), JobError> {
+    let registry = &context.registry;
+    let Publication {
+        package,
+        identity,
+        published,
+    } = publication;
+    packages::set_synced(transaction, package.id, registry.now(), None).await?;
+    let Published {
+        new,
+        changed,
+        removed,
+        faulty,
+    } = published;
+    let entry = audit::Entry {
+        organization_id: Some(package.organization_id),
+        action: "package.synchronize",
+        subject: &identity.name,
+        detail: serde_json::json!({
+            "new": new, "changed": changed, "removed": removed, "faulty": faulty,
+        }),
+    };
+    let actor = Actor::Job("SyncPackage");
+    audit::record(registry, transaction, &actor, entry).await?;
+    let dists = BuildDists {
+        organization_id: package.organization_id,
+        package_id: package.id,
+    };
+    jobs::enqueue(registry, transaction, &dists).await?;
+    Ok(())
+}
+
+fn content(version: &Version) -> versions::Content<'_> {
+    versions::Content {
+        version: &version.version,
+        version_normalized: &version.version_normalized,
+        stability: &version.stability,
+        ref_name: &version.ref_name,
+        reference: &version.reference,
+        manifest: &version.manifest,
+        default_branch: version.default_branch,
+        released_at: version.released_at,
+    }
+}

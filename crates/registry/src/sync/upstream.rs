@@ -1,0 +1,120 @@
+//! A package's repository as it can be reached: its address, our credential for it, the ssh keys we know it by.
+
+use kapelle_storage::db::packages::Package;
+use kapelle_storage::db::ssh_host_keys;
+use kapelle_vcs::{Access, Credential, HostKey, Listing, Protocols, RepositoryUrl, VcsError};
+
+use crate::actor::Actor;
+use crate::audit;
+use crate::credential;
+use crate::jobs::{JobContext, JobError};
+
+/// Refs that cannot be mirrored, which one job's log names.
+const REJECTED: usize = 100;
+
+/// Everything that it takes to reach a repository.
+pub(super) struct Upstream {
+    url: RepositoryUrl,
+    credential: Option<Credential>,
+    known_hosts: Vec<HostKey>,
+}
+
+impl Upstream {
+    /// The repository of `package`.
+    pub(super) async fn of(context: &JobContext, package: &Package) -> Result<Self, JobError> {
+        // What may be added was decided then; what may be contacted is decided by git's own setting.
+        let url = RepositoryUrl::parse(&package.repository_url, &Protocols::all())
+            .map_err(|error| JobError::Fail(error.to_string()))?;
+        Ok(Self {
+            credential: credential::for_repository(&context.registry, package, &url).await?,
+            known_hosts: known_host_keys(context, &url).await?,
+            url,
+        })
+    }
+
+    /// As git is told.
+    pub(super) fn access(&self) -> Access<'_> {
+        Access {
+            url: &self.url,
+            credential: self.credential.as_ref(),
+            known_hosts: &self.known_hosts,
+        }
+    }
+
+    /// What it has now. Keys of an ssh host that was unknown are accepted once: from here on, any other is refused.
+    pub(super) async fn list(&mut self, context: &JobContext) -> Result<Listing, JobError> {
+        let listing = context.registry.parts.git.list_refs(&self.access()).await?;
+        accept_host_keys(context, &listing.new_host_keys).await?;
+        self.known_hosts.extend_from_slice(&listing.new_host_keys);
+        let mut lines: Vec<String> = listing
+            .rejected
+            .iter()
+            .take(REJECTED)
+            .map(|(name, reason)| format!("{name} is ignored: {reason}"))
+            .collect();
+        if listing.rejected.len() > REJECTED {
+            lines.push(format!(
+                "{} refs are ignored in all",
+                listing.rejected.len()
+            ));
+        }
+        context.log(&lines).await?;
+        Ok(listing)
+    }
+}
+
+async fn known_host_keys(
+    context: &JobContext,
+    url: &RepositoryUrl,
+) -> Result<Vec<HostKey>, JobError> {
+    let Some(host) = HostKey::host_of(url) else {
+        return Ok(Vec::new());
+    };
+    let rows = ssh_host_keys::list(&mut context.registry.database().read().await?, &host).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| HostKey {
+            host: row.host,
+            algorithm: row.algorithm,
+            public_key: row.public_key,
+        })
+        .collect())
+}
+
+async fn accept_host_keys(context: &JobContext, keys: &[HostKey]) -> Result<(), JobError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let now = context.registry.now();
+    let mut transaction = context.registry.database().write().await?;
+    for key in keys {
+        let HostKey {
+            host,
+            algorithm,
+            public_key,
+        } = key;
+        ssh_host_keys::insert(&mut transaction, host, algorithm, public_key, now).await?;
+        let entry = audit::Entry {
+            organization_id: None,
+            action: "ssh-host-key.accept",
+            subject: host,
+            detail: serde_json::json!({
+                "algorithm": algorithm, "fingerprint": key.fingerprint(),
+            }),
+        };
+        let actor = Actor::Job("SyncPackage");
+        audit::record(&context.registry, &mut transaction, &actor, entry).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+impl From<VcsError> for JobError {
+    fn from(error: VcsError) -> Self {
+        if error.is_permanent() {
+            Self::Fail(error.to_string())
+        } else {
+            Self::Retry(error.to_string())
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What is remembered: never older than what is known to have changed.
+
+use std::sync::Arc;
+
+use kapelle_registry::dist::{self, DistError};
+use kapelle_registry::document::{self, DocumentError};
+use kapelle_registry::jobs::Worker;
+use kapelle_registry::{Actor, Registry};
+use kapelle_testing::git::GitRepository;
+use kapelle_testing::on_both_databases;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::world::{World, body};
+
+const LIB: &str = r#"{"name": "acme/lib"}"#;
+
+async fn root(registry: &Registry) -> Value {
+    let found = document::find(registry, &Actor::Operator, "acme/packages.json");
+    body(&found.await.unwrap())
+}
+
+on_both_databases! {
+    async fn documents_follow_a_change_of_the_public_url(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        world.add(&repository).await;
+        world.work().await;
+        assert!(world.versions("p2/acme/lib.json").await.is_some());
+        assert_eq!(root(&world.registry).await["notify-batch"], "https://kapelle.example/repo/acme/downloads");
+
+        world.registry.set_public_url("https://other.example/".parse().unwrap());
+        let versions = world.versions("p2/acme/lib.json").await.unwrap();
+        let dist = versions[0]["dist"]["url"].as_str().unwrap();
+        assert!(dist.starts_with("https://other.example/repo/acme/dists/"), "{dist}");
+        assert_eq!(root(&world.registry).await["notify-batch"], "https://other.example/repo/acme/downloads");
+    }
+
+    async fn a_root_made_while_packages_appear_lists_all_of_them(url: String) {
+        let world = World::new(&url).await;
+        let repositories: Vec<GitRepository> = (0..12)
+            .map(|number| {
+                GitRepository::with_releases(&[("1.0.0", &format!(r#"{{"name": "acme/lib{number:02}"}}"#))])
+            })
+            .collect();
+        for repository in &repositories {
+            world.add(repository).await;
+        }
+        let done = CancellationToken::new();
+        let readers: Vec<_> = (0..4)
+            .map(|_| {
+                let (registry, done) = (world.other_process(), done.clone());
+                tokio::spawn(async move {
+                    while !done.is_cancelled() {
+                        registry.catch_up().await.unwrap();
+                        root(&registry).await;
+                    }
+                })
+            })
+            .collect();
+        let workers: Vec<_> = (0..3)
+            .map(|number| Worker::new(world.registry.clone(), format!("worker{number}")))
+            .map(|worker| tokio::spawn(async move { worker.run_until_idle().await.unwrap() }))
+            .collect();
+        for worker in workers {
+            worker.await.unwrap();
+        }
+        done.cancel();
+        for reader in readers {
+            reader.await.unwrap();
+        }
+        let fresh = world.other_process();
+        fresh.catch_up().await.unwrap();
+        assert_eq!(root(&fresh).await["available-packages"].as_array().unwrap().len(), 12);
+    }
+
+    async fn paths_that_no_database_takes_are_not_found(url: String) {
+        let world = World::new(&url).await;
+        for place in ["acme/p2/acme/l\0b.json", "ac\0me/packages.json", "acme/\0"] {
+            let found = document::find(&world.registry, &Actor::Operator, place).await;
+            assert!(matches!(found, Err(DocumentError::Unknown | DocumentError::Denied(_))), "{found:?}");
+        }
+        let name = "acme/lib".parse().unwrap();
+        let found = dist::find(&world.registry, &Actor::Operator, "acme", &name, "\0").await;
+        assert!(matches!(found, Err(DistError::Unknown)), "{found:?}");
+    }
+
+    async fn a_document_is_shared_not_copied(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        world.add(&repository).await;
+        world.work().await;
+        let place = "acme/p2/acme/lib.json";
+        let first = document::find(&world.registry, &Actor::Operator, place).await.unwrap();
+        let second = document::find(&world.registry, &Actor::Operator, place).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &second), "remembered");
+    }
+}

@@ -1,0 +1,106 @@
+//! Large synchronizations, and those that are cut short: what is there is valid, and the next one finishes.
+
+use kapelle_registry::jobs::End;
+use kapelle_registry::{Actor, package};
+use kapelle_storage::db::package_refs;
+use kapelle_storage::db::packages::Package;
+use kapelle_testing::git::{FIRST_COMMIT_SECONDS, GitRepository};
+use kapelle_testing::on_both_databases;
+
+use crate::world::World;
+
+const LIB: &str = r#"{"name": "acme/lib"}"#;
+
+/// As after a crash between the last version and the first ref that is written down.
+async fn forget_refs(world: &World, package: &Package) {
+    let mut transaction = world.registry.database().write().await.unwrap();
+    package_refs::delete_all(&mut transaction, package.id)
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+}
+
+async fn published_at(world: &World, package: &Package) -> Vec<i64> {
+    let id = package.id.to_string();
+    let shown = package::show(
+        &world.registry,
+        &Actor::Operator,
+        world.organization_id,
+        &id,
+    );
+    let versions = shown.await.unwrap().versions;
+    versions
+        .iter()
+        .map(|version| version.published_at / 1_000)
+        .collect()
+}
+
+on_both_databases! {
+    async fn more_refs_than_one_transaction_takes_are_all_published(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        let commit = repository.resolve("refs/heads/main").unwrap();
+        let tags: Vec<_> = (1..1_200).map(|patch| format!("update refs/tags/1.0.{patch}\0{commit}\0\0")).collect();
+        repository.git_with_input(&["update-ref", "--stdin", "-z"], tags.concat().as_bytes());
+        let package = world.add(&repository).await;
+        world.work().await;
+        assert_eq!(world.numbers("p2/acme/lib.json").await.len(), 1_200);
+        assert_eq!(world.sync(&package).await.message, "nothing changed");
+
+        let gone: Vec<_> = (600..1_200).map(|patch| format!("delete refs/tags/1.0.{patch}\0\0")).collect();
+        repository.git_with_input(&["update-ref", "--stdin", "-z"], gone.concat().as_bytes());
+        assert_eq!(world.sync(&package).await.end, End::Success);
+        assert_eq!(world.numbers("p2/acme/lib.json").await.len(), 600);
+        assert_eq!(world.sync(&package).await.message, "nothing changed");
+    }
+
+    async fn a_tag_deleted_after_a_synchronization_was_cut_short_is_taken_back(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB), ("1.1.0", LIB)]);
+        let package = world.add(&repository).await;
+        world.work().await;
+        forget_refs(&world, &package).await;
+        repository.delete_ref("refs/tags/1.1.0");
+        assert_eq!(world.sync(&package).await.end, End::Success);
+        assert_eq!(world.numbers("p2/acme/lib.json").await, ["1.0.0"]);
+    }
+
+    async fn a_first_import_takes_the_commits_dates_even_if_an_attempt_failed(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::new();
+        repository.commit("main").file("README", "").create();
+        let package = world.add(&repository).await;
+        let ran = world.worker.run_until_idle().await.unwrap();
+        assert_eq!(ran[0].end, End::Error);
+
+        repository.release("1.0.0", LIB);
+        assert_eq!(world.sync(&package).await.end, End::Success);
+        let first = FIRST_COMMIT_SECONDS + 60;
+        assert_eq!(published_at(&world, &package).await, [first, first]);
+    }
+
+    async fn the_default_branch_is_marked_even_if_that_step_was_cut_short(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        let commit = repository.resolve("refs/heads/main").unwrap();
+        repository.branch("trunk", &commit);
+        let package = world.add(&repository).await;
+        world.work().await;
+        repository.set_default_branch("trunk");
+        assert_eq!(world.sync(&package).await.end, End::Success);
+
+        // As if only the package's row had been written.
+        let mut transaction = world.registry.database().write().await.unwrap();
+        for version in kapelle_storage::db::versions::list_live(&mut transaction, package.id).await.unwrap() {
+            if version.default_branch {
+                kapelle_storage::db::versions::set_default_branch(&mut transaction, version.id, false, 0).await.unwrap();
+            }
+        }
+        transaction.commit().await.unwrap();
+        assert_eq!(world.sync(&package).await.end, End::Success);
+        let versions = world.versions("p2/acme/lib~dev.json").await.unwrap();
+        assert_eq!(versions[0]["version"], "dev-trunk");
+        assert_eq!(versions[0]["default-branch"], true);
+        assert!(versions[1].get("default-branch").is_none());
+    }
+}
