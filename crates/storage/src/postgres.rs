@@ -10,12 +10,14 @@ use crate::{Result, StorageError};
 
 const CONNECTIONS: u32 = 10;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Limits that the server enforces. Transactions here are short; what lasts longer is a fault or a lost client.
-const LIMITS: [(&str, &str); 4] = [
+/// How the server treats us. Transactions here are short; what lasts longer is a fault or a lost client.
+const OPTIONS: [(&str, &str); 5] = [
     ("statement_timeout", "30s"),
     ("lock_timeout", "20s"),
     ("idle_in_transaction_session_timeout", "60s"),
     ("default_transaction_isolation", "read committed"),
+    // A migration that finds its table there already is no news for the log.
+    ("client_min_messages", "warning"),
 ];
 
 pub(crate) struct Pools {
@@ -61,5 +63,5 @@ fn options(url: &str) -> Result<PgConnectOptions> {
     Ok(options
         .application_name("kapelle")
         .statement_cache_capacity(STATEMENTS)
-        .options(LIMITS))
+        .options(OPTIONS))
 }
