@@ -59,6 +59,7 @@ pub(crate) fn code(error: &anyhow::Error) -> u8 {
         Some(Failure::Job(_)) => JOB_FAILED,
         Some(Failure::Interrupted(_)) => INTERRUPTED,
         None if names_nothing(error) => NOT_FOUND,
+        None if is_misuse(error) => USAGE,
         Some(Failure::Told) | None => FAILED,
     }
 }
@@ -67,7 +68,33 @@ pub(crate) fn code(error: &anyhow::Error) -> u8 {
 pub(crate) fn sentence(error: &anyhow::Error) -> Option<String> {
     let silent = matches!(error.downcast_ref(), Some(OutputError::Closed))
         || matches!(error.downcast_ref(), Some(Failure::Told));
-    (!silent).then(|| format!("{error:#}"))
+    let locked_out = error.chain().any(|cause| {
+        let system = cause.downcast_ref::<std::io::Error>();
+        system.is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+    });
+    let advice = if locked_out {
+        "; `kapelle doctor` says whose files are in the way"
+    } else {
+        ""
+    };
+    (!silent).then(|| format!("{error:#}{advice}"))
+}
+
+/// What was given can never be right, whatever there is.
+fn is_misuse(error: &anyhow::Error) -> bool {
+    let token = |error: &TokenError| matches!(error, TokenError::Description | TokenError::Expired);
+    let organization = match error.downcast_ref() {
+        Some(OrganizationError::Name(_) | OrganizationError::Email(_)) => true,
+        Some(OrganizationError::Token(error)) => token(error),
+        _ => false,
+    };
+    organization
+        || error.downcast_ref().is_some_and(token)
+        || matches!(error.downcast_ref(), Some(PackageError::Url(_)))
+        || matches!(
+            error.downcast_ref(),
+            Some(CredentialError::Kind(_) | CredentialError::Host(_) | CredentialError::Text(_))
+        )
 }
 
 fn names_nothing(error: &anyhow::Error) -> bool {
@@ -85,4 +112,23 @@ fn names_nothing(error: &anyhow::Error) -> bool {
         || matches!(error.downcast_ref(), Some(CredentialError::Unknown(_)))
         || matches!(error.downcast_ref(), Some(OrganizationError::Unknown(_)))
         || matches!(error.downcast_ref(), Some(ShowError::Unknown(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn who_is_locked_out_is_told_who_knows_more() {
+        let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let error = Err::<(), _>(denied).context("/data/tmp cannot be used");
+        assert_eq!(
+            sentence(&error.unwrap_err()).as_deref(),
+            Some(
+                "/data/tmp cannot be used: permission denied; `kapelle doctor` says whose files are in the way"
+            )
+        );
+    }
 }

@@ -5,6 +5,7 @@ mod cli;
 mod exit;
 mod logging;
 mod output;
+mod owner;
 mod parts;
 mod progress;
 mod serve;

@@ -14,6 +14,7 @@ use kapelle_vcs::{Git, GitConfig, Protocol, Protocols};
 use secrecy::ExposeSecret;
 use url::Url;
 
+use crate::owner;
 use crate::settings::Settings;
 
 /// The name of the fact that holds the URL that was served last.
@@ -84,7 +85,7 @@ impl Opened {
     }
 }
 
-/// Makes the data folder where there is none, for its owner only; gives its full path.
+/// Makes the data folder where there is none, for its owner only; gives its full path. Another user's is refused.
 pub(crate) fn open_data_folder(data: &Path) -> anyhow::Result<PathBuf> {
     let failed = || format!("the data folder {} cannot be used", data.display());
     if !data.exists() {
@@ -94,7 +95,9 @@ pub(crate) fn open_data_folder(data: &Path) -> anyhow::Result<PathBuf> {
             .create(data)
             .with_context(failed)?;
     }
-    data.canonicalize().with_context(failed)
+    let data = data.canonicalize().with_context(failed)?;
+    owner::check(&data)?;
+    Ok(data)
 }
 
 /// Where the rows are.

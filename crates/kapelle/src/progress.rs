@@ -10,6 +10,7 @@ use kapelle_registry::jobs::{self, Worker};
 use kapelle_storage::db::jobs::Job;
 
 use crate::app::{App, OPERATOR};
+use crate::cli::when;
 use crate::exit::Failure;
 use crate::output;
 use crate::signal;
@@ -37,7 +38,8 @@ impl Waited {
         match state.as_str() {
             _ if self.succeeded => None,
             "queued" => Some(format!(
-                "job {id} failed and will be tried again: {message}"
+                "job {id} failed and will be tried again at {}: {message}",
+                when::rfc3339(self.job.run_at)
             )),
             "cancelled" => Some(format!("job {id} was cancelled")),
             _ => Some(format!("job {id} failed: {message}")),

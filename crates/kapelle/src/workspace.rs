@@ -1,8 +1,9 @@
 //! A process's own folder for unfinished files, and the removal of those that dead processes left.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
 use std::path::{Path, PathBuf};
+
+use anyhow::Context;
 
 /// The lock of a folder: held as long as its process lives.
 const LOCK: &str = "lock";
@@ -16,22 +17,23 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     /// Makes the folder `name` in `parent`, and removes what processes that are gone left there.
-    pub(crate) fn open(parent: &Path, name: &str) -> io::Result<Self> {
-        fs::create_dir_all(parent)?;
+    pub(crate) fn open(parent: &Path, name: &str) -> anyhow::Result<Self> {
+        fs::create_dir_all(parent).with_context(|| unusable(parent))?;
         // Whoever makes or removes folders here holds this lock, so that no folder is seen before its own lock is held.
         let door = lock_file(&parent.join(LOCK))?;
-        door.lock()?;
-        for entry in fs::read_dir(parent)? {
-            let path = entry?.path();
+        door.lock().with_context(|| unusable(parent))?;
+        for entry in fs::read_dir(parent).with_context(|| unusable(parent))? {
+            let path = entry.with_context(|| unusable(parent))?.path();
             if path.is_dir() && is_abandoned(&path)? {
                 tracing::info!(path = %path.display(), "removing what an ended process left");
-                fs::remove_dir_all(&path)?;
+                fs::remove_dir_all(&path)
+                    .with_context(|| format!("{} cannot be removed", path.display()))?;
             }
         }
         let path = parent.join(name);
-        fs::create_dir(&path)?;
+        fs::create_dir(&path).with_context(|| unusable(&path))?;
         let lock = lock_file(&path.join(LOCK))?;
-        lock.lock()?;
+        lock.lock().with_context(|| unusable(&path))?;
         Ok(Self {
             path,
             lock: Some(lock),
@@ -53,20 +55,25 @@ impl Drop for Workspace {
     }
 }
 
-fn lock_file(path: &Path) -> io::Result<File> {
+fn unusable(path: &Path) -> String {
+    format!("{} cannot be used", path.display())
+}
+
+fn lock_file(path: &Path) -> anyhow::Result<File> {
     OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
         .open(path)
+        .with_context(|| unusable(path))
 }
 
-fn is_abandoned(folder: &Path) -> io::Result<bool> {
+fn is_abandoned(folder: &Path) -> anyhow::Result<bool> {
     let lock = lock_file(&folder.join(LOCK))?;
     match lock.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) => Err(error),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| unusable(folder)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `kapelle doctor`: is everything there that Kapelle needs, and what to do where it is not.
 
 mod checks;
+mod folder;
 
 use serde::Serialize;
 

@@ -1,11 +1,14 @@
 //! `kapelle job …`: the work in the background.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 
+use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 use kapelle_registry::jobs::{self, Filter};
 use kapelle_registry::package;
 use kapelle_storage::db::jobs::Job;
+use kapelle_storage::db::packages;
 use serde::Serialize;
 
 use super::when;
@@ -81,6 +84,7 @@ pub(super) struct Shown {
     state: String,
     message: String,
     package_id: Option<i64>,
+    package: Option<String>,
     attempt: i64,
     max_attempts: i64,
     progress: [i64; 2],
@@ -90,14 +94,15 @@ pub(super) struct Shown {
     finished_at: Option<String>,
 }
 
-impl From<Job> for Shown {
-    fn from(job: Job) -> Self {
+impl Shown {
+    fn new(job: Job, package: Option<String>) -> Self {
         Self {
             id: job.id,
             kind: job.kind,
             state: job.state,
             message: job.message,
             package_id: job.package_id,
+            package,
             attempt: job.attempt,
             max_attempts: job.max_attempts,
             progress: [job.progress_done, job.progress_total],
@@ -107,22 +112,56 @@ impl From<Job> for Shown {
             finished_at: when::optional(job.finished_at),
         }
     }
+
+    /// When it runs, as long as it waits for that.
+    fn next_run(&self) -> Option<&String> {
+        Some(&self.run_at).filter(|_| self.state == "queued")
+    }
 }
 
 impl Row for Shown {
-    const HEADINGS: &'static [&'static str] =
-        &["ID", "KIND", "STATE", "ATTEMPT", "CREATED", "MESSAGE"];
+    const HEADINGS: &'static [&'static str] = &[
+        "ID", "KIND", "PACKAGE", "STATE", "ATTEMPT", "CREATED", "NEXT RUN", "MESSAGE",
+    ];
 
     fn cells(&self) -> Vec<String> {
         vec![
             self.id.to_string(),
             self.kind.clone(),
+            when::or(self.package.as_ref(), "–"),
             self.state.clone(),
             format!("{}/{}", self.attempt, self.max_attempts),
             self.created_at.clone(),
+            when::or(self.next_run(), "–"),
             self.message.clone(),
         ]
     }
+}
+
+/// Jobs with the names of their packages, which may be removed by now.
+async fn shown(app: &App, jobs: Vec<Job>) -> anyhow::Result<Vec<Shown>> {
+    let mut connection = app.opened.database.read().await?;
+    let mut names: HashMap<i64, Option<String>> = HashMap::new();
+    let mut shown = Vec::new();
+    for job in jobs {
+        let name = match job.package_id.map(|id| (id, names.get(&id))) {
+            None => None,
+            Some((_, Some(known))) => known.clone(),
+            Some((id, None)) => {
+                let package = packages::find_by_id(&mut connection, id).await?;
+                let name = package.as_ref().map(package::display_name);
+                names.insert(id, name.clone());
+                name
+            }
+        };
+        shown.push(Shown::new(job, name));
+    }
+    Ok(shown)
+}
+
+async fn shown_one(app: &App, job: Job) -> anyhow::Result<Shown> {
+    let one = shown(app, vec![job]).await?.pop();
+    one.context("a job is shown as one row")
 }
 
 /// A job with its log.
@@ -166,14 +205,13 @@ impl JobCommand {
                 } else {
                     "stops at its next step"
                 };
-                Ok(app
-                    .output
-                    .item(&Shown::from(job), &format!("job {id} {text}"))?)
+                let shown = shown_one(app, job).await?;
+                Ok(app.output.item(&shown, &format!("job {id} {text}"))?)
             }
             Self::Wait { id } => {
                 let job = progress::wait_for(app, id).await?;
                 let text = format!("job {id}: {}", job.message);
-                Ok(app.output.item(&Shown::from(job), &text)?)
+                Ok(app.output.item(&shown_one(app, job).await?, &text)?)
             }
         }
     }
@@ -203,12 +241,12 @@ async fn list(
         before_id: None,
     };
     let jobs = jobs::list(&app.registry, OPERATOR, filter, limit).await?;
-    let shown: Vec<Shown> = jobs.into_iter().map(Shown::from).collect();
+    let shown = shown(app, jobs).await?;
     Ok(app.output.list(&shown, "there is no such job")?)
 }
 
 async fn show(app: &App, id: i64) -> anyhow::Result<()> {
-    let job = Shown::from(jobs::show(&app.registry, OPERATOR, id).await?);
+    let job = shown_one(app, jobs::show(&app.registry, OPERATOR, id).await?).await?;
     let lines = jobs::log(&app.registry, OPERATOR, id).await?;
     let log: Vec<Line> = lines
         .into_iter()
@@ -233,7 +271,10 @@ impl Logged {
             progress: [done, total],
             ..
         } = &self.job;
-        let mut text = format!("job {id}: {kind}, {state}, attempt {attempt} of {max_attempts}\n");
+        let about = self.job.package.as_ref();
+        let about = about.map_or_else(String::new, |package| format!(" of {package}"));
+        let mut text =
+            format!("job {id}: {kind}{about}, {state}, attempt {attempt} of {max_attempts}\n");
         if !message.is_empty() {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{message}");
@@ -244,13 +285,12 @@ impl Logged {
         let times = [
             ("created", Some(&self.job.created_at)),
             ("started", self.job.started_at.as_ref()),
+            ("finished", self.job.finished_at.as_ref()),
+            ("next run", self.job.next_run()),
         ];
-        for (what, at) in times
-            .into_iter()
-            .chain([("finished", self.job.finished_at.as_ref())])
-        {
+        for (what, at) in times {
             if let Some(at) = at {
-                let _ = writeln!(text, "{what:<9}{at}");
+                let _ = writeln!(text, "{what:<10}{at}");
             }
         }
         for line in &self.log {

@@ -13,7 +13,7 @@ mod setup;
 #[cfg(test)]
 mod tests;
 mod token;
-mod when;
+pub(crate) mod when;
 
 use std::path::PathBuf;
 

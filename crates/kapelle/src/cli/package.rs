@@ -77,17 +77,23 @@ pub(crate) struct Named {
 
 #[derive(Debug, Args)]
 pub(crate) struct Sync {
-    /// The package's name; where it has none yet, its repository's URL or its id
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
-    name: Option<String>,
-    /// All packages of the organization
-    #[arg(long)]
-    all: bool,
+    #[command(flatten)]
+    which: Which,
     #[command(flatten)]
     of: OfOrganization,
     /// Wait until it is over
     #[arg(long)]
     wait: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// The package's name; where it has none yet, its repository's URL or its id
+    name: Option<String>,
+    /// All packages of the organization
+    #[arg(long)]
+    all: bool,
 }
 
 impl PackageCommand {
@@ -155,7 +161,7 @@ impl Add {
 impl Sync {
     async fn run(self, app: &App) -> anyhow::Result<()> {
         let organization = self.of.find(app).await?;
-        let packages = match &self.name {
+        let packages = match &self.which.name {
             Some(name) => {
                 vec![package::find(&app.registry, OPERATOR, organization.id, name).await?]
             }
@@ -167,14 +173,14 @@ impl Sync {
             queued.push((package, job));
         }
         if self.wait {
-            return finish(app, queued, self.all).await;
+            return finish(app, queued, self.which.all).await;
         }
         let queued: Vec<Queued> = queued
             .into_iter()
             .map(|(package, job)| Queued::new(package, job))
             .collect();
         match &queued[..] {
-            [one] if !self.all => Ok(app.output.item(one, &one.for_people())?),
+            [one] if !self.which.all => Ok(app.output.item(one, &one.for_people())?),
             several => Ok(app
                 .output
                 .list(several, "there is no package to synchronize")?),

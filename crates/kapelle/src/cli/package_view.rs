@@ -41,7 +41,8 @@ impl From<Package> for Shown {
 }
 
 impl Row for Shown {
-    const HEADINGS: &'static [&'static str] = &["NAME", "REPOSITORY", "SYNCHRONIZED", "STATE"];
+    const HEADINGS: &'static [&'static str] =
+        &["ID", "NAME", "REPOSITORY", "SYNCHRONIZED", "STATE"];
 
     fn cells(&self) -> Vec<String> {
         let state = match (&self.sync_error, &self.synced_at) {
@@ -50,6 +51,7 @@ impl Row for Shown {
             (None, None) => "waits for its first synchronization".to_owned(),
         };
         vec![
+            self.id.to_string(),
             when::or(self.name.as_ref(), "–"),
             self.repository_url.clone(),
             when::or(self.synced_at.as_ref(), "never"),

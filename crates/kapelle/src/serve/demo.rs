@@ -203,11 +203,7 @@ impl Ready {
         if url.scheme() == "http" {
             commands.push("composer config secure-http false".to_owned());
         } else if app.settings().server.tls_self_signed {
-            let certificate = tls::own_certificate(&app.data);
-            commands.push(format!(
-                "composer config cafile '{}'",
-                certificate.display()
-            ));
+            commands.extend(tls::trust(&app.data));
         }
         commands.push("composer require kapelle/demo-greeting".to_owned());
         Ok(Self {

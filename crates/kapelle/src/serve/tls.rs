@@ -15,6 +15,27 @@ pub(crate) fn own_certificate(data: &Path) -> PathBuf {
     data.join("tls/certificate.pem")
 }
 
+/// Where machines keep the certificates that they trust, in one file.
+const TRUSTED: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// The lines that let Composer trust our own certificate in one project. Its `cafile` takes the place of the machine's
+/// certificates, so that it has to hold those as well: packagist.org would not be trusted any more.
+pub(super) fn trust(data: &Path) -> Vec<String> {
+    let own = own_certificate(data).display().to_string();
+    match TRUSTED.into_iter().find(|file| Path::new(file).exists()) {
+        Some(trusted) => vec![
+            format!("cat {trusted} '{own}' > kapelle-ca.pem"),
+            "composer config cafile \"$PWD/kapelle-ca.pem\"".to_owned(),
+        ],
+        None => vec![format!("composer config cafile '{own}'")],
+    }
+}
+
 /// TLS as the settings ask for it; `None` for plain HTTP.
 pub(super) async fn configure(
     server: &Server,
@@ -51,7 +72,8 @@ fn make_once(server: &Server, data: &Path) -> anyhow::Result<(PathBuf, PathBuf)>
         return Ok((certificate, key));
     }
     if !folder.exists() {
-        DirBuilder::new().mode(0o700).create(&folder)?;
+        let made = DirBuilder::new().mode(0o700).create(&folder);
+        made.with_context(|| format!("{} cannot be made", folder.display()))?;
     }
     let made = rcgen::generate_simple_self_signed(names.clone())
         .context("no TLS certificate could be made")?;

@@ -26,7 +26,9 @@ section! {
         tls_key: Option<PathBuf> = None,
         /// Serve https with a certificate made at the first start and kept in the data folder.
         ///
-        /// Clients must be told to trust it: `composer config cafile …/tls/certificate.pem`.
+        /// Clients must be told to trust `tls/certificate.pem`. Composer's `cafile` takes the place of the machine's certificates, so put
+        /// those into one file with it: `cat /etc/ssl/certs/ca-certificates.crt …/tls/certificate.pem > ca.pem`, then
+        /// `composer config cafile "$PWD/ca.pem"`. Or add it to the certificates that the machine trusts.
         tls_self_signed: bool = false,
         /// How long a stopping process waits for running requests and jobs. What is not done then goes back to the queue.
         shutdown_timeout: Duration = Duration::from_secs(30),

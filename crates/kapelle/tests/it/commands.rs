@@ -66,7 +66,7 @@ async fn setup_prints_exactly_what_a_script_needs_and_can_be_run_again() {
     let sentence = installation
         .run(&["setup", "--organization", "Not A Slug"])
         .await
-        .refused(1);
+        .refused(2);
     assert!(
         sentence.contains("cannot be the name of an organization"),
         "{sentence}"
@@ -223,7 +223,7 @@ async fn waiting_for_what_fails_ends_with_code_4_and_the_reason() {
         .await
         .succeeded()
         .stdout;
-    assert!(shown.contains("SyncPackage, error"), "{shown}");
+    assert!(shown.contains("SyncPackage of "), "{shown}");
     installation.run(&["job", "wait", &job]).await.refused(4);
     installation.run(&["job", "cancel", &job]).await.refused(1);
     installation.run(&["job", "show", "999"]).await.refused(3);
@@ -324,7 +324,7 @@ async fn a_token_is_shown_once_and_listed_by_its_end() {
     let past = installation
         .run(&["token", "create", "--expires", "2001-01-01T00:00:00Z"])
         .await
-        .refused(1);
+        .refused(2);
     assert_eq!(
         past,
         "the token would have expired already: choose a later time"
@@ -398,7 +398,7 @@ async fn a_credential_s_secret_comes_from_a_file_or_standard_input_and_is_never_
             "github.com",
         ])
         .await
-        .refused(1);
+        .refused(2);
     assert!(empty.contains("the secret is empty"), "{empty}");
 }
 

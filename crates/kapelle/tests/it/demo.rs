@@ -91,7 +91,7 @@ async fn the_printed_lines_install_the_demonstration_and_a_second_start_changes_
         "file://{}",
         installation.data().join("demo/demo-clock.git").display()
     );
-    let refused = installation.run(&["package", "add", &url]).await.refused(1);
+    let refused = installation.run(&["package", "add", &url]).await.refused(2);
     assert!(
         refused.contains("the protocol file is not allowed here"),
         "{refused}"
@@ -130,5 +130,19 @@ async fn the_printed_lines_install_the_demonstration_and_a_second_start_changes_
         .map(|one| one["version"].as_str().unwrap())
         .collect();
     assert_eq!(versions.len(), 4, "{versions:?}");
+    server.terminate().await;
+}
+
+#[tokio::test]
+async fn the_printed_lines_work_over_tls_and_keep_the_machine_s_own_certificates() {
+    let installation = Installation::new();
+    let (server, _) = installation.serve(&["--demo", "--tls-self-signed"]).await;
+    let project = installation.folder().join("project");
+    paste(&printed(&server).await, &project).await;
+    let bundle = std::fs::read_to_string(project.join("kapelle-ca.pem")).unwrap();
+    let own = std::fs::read_to_string(installation.data().join("tls/certificate.pem")).unwrap();
+    assert!(bundle.contains(&own), "ours is in it");
+    let certificates = bundle.matches("BEGIN CERTIFICATE").count();
+    assert!(certificates > 10, "it has only {certificates} certificates");
     server.terminate().await;
 }

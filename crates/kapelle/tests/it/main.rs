@@ -1,8 +1,13 @@
 //! The program as operators and scripts use it.
 
 mod commands;
+mod databases;
 mod demo;
+mod doctor;
 mod e2e;
+mod folder;
+mod jobs;
 mod processes;
 mod settings;
+mod usage;
 mod world;

@@ -1,23 +1,19 @@
 //! The checks of the doctor, each as far as those before it allow.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::time::Duration;
 
-use kapelle_outbound::{AddressPolicy, Client, ClientConfig, HeaderMap};
+use anyhow::Context;
+use kapelle_outbound::{AddressPolicy, Client, ClientConfig, HeaderMap, OutboundError};
 use kapelle_vcs::Protocol;
 use url::Url;
 
-use super::Check;
+use super::{Check, folder};
 use crate::app::App;
 use crate::output::Output;
 use crate::parts;
 use crate::serve;
-use crate::settings::{Loaded, show_size};
+use crate::settings::Loaded;
 
-/// Free space below which we warn, and below which we fail, in bytes.
-const LITTLE_SPACE: u64 = 2 << 30;
-const NO_SPACE: u64 = 100 << 20;
 /// A node further off the database's clock than this is not ready, in milliseconds.
 const SKEW: i64 = 2_000;
 /// How long the server's own address may take.
@@ -30,16 +26,12 @@ pub(super) async fn run(loaded: Loaded, output: Output) -> Vec<Check> {
     let data = match parts::open_data_folder(&loaded.data) {
         Ok(data) => data,
         Err(error) => {
-            diagnosis.push(Check::fail(
-                "data folder",
-                format!("{error:#}"),
-                "choose another with --data",
-            ));
+            diagnosis.push(folder::unusable(&error));
             return diagnosis;
         }
     };
-    diagnosis.push(data_folder(&data));
-    diagnosis.push(disk(&data));
+    diagnosis.push(folder::look(&data));
+    diagnosis.push(folder::disk(&data));
     match App::open(loaded, output).await {
         Ok(app) => diagnosis.extend(opened(&app).await),
         Err(error) => diagnosis.push(Check::fail(
@@ -99,56 +91,6 @@ async fn ssh() -> Check {
             "install openssh-client to fetch over ssh",
         ),
     }
-}
-
-fn data_folder(data: &Path) -> Check {
-    let shown = data.display();
-    if let Err(error) = tempfile::tempfile_in(data) {
-        return Check::fail(
-            "data folder",
-            format!("{shown} cannot be written: {error}"),
-            "change its owner",
-        );
-    }
-    match std::fs::metadata(data).map(|about| about.permissions().mode() & 0o077) {
-        Ok(0) => Check::ok("data folder", shown.to_string()),
-        Ok(_) => Check::warn(
-            "data folder",
-            format!("{shown} can be opened by other users of this machine"),
-            format!("chmod 700 {shown}"),
-        ),
-        Err(error) => Check::fail(
-            "data folder",
-            format!("{shown}: {error}"),
-            "change its owner",
-        ),
-    }
-}
-
-fn disk(data: &Path) -> Check {
-    let statistics = match rustix::fs::statvfs(data) {
-        Ok(statistics) => statistics,
-        Err(error) => {
-            return Check::warn(
-                "disk",
-                format!("its free space is not known: {error}"),
-                "look yourself",
-            );
-        }
-    };
-    let free = statistics.f_bavail.saturating_mul(statistics.f_frsize);
-    let shown = format!("{} free", show_size(round(free)));
-    match free {
-        0..NO_SPACE => Check::fail("disk", shown, "make room: nothing can be fetched or built"),
-        NO_SPACE..LITTLE_SPACE => Check::warn("disk", shown, "make room soon"),
-        _ => Check::ok("disk", shown),
-    }
-}
-
-/// To whole GiB, or MiB where that says too little.
-fn round(bytes: u64) -> u64 {
-    let unit = if bytes >= 10 << 30 { 1 << 30 } else { 1 << 20 };
-    bytes / unit * unit
 }
 
 fn protocols(app: &App) -> Check {
@@ -219,6 +161,12 @@ async fn public_url(app: &App) -> Check {
             format!("{url}healthz answers {status}"),
             advice,
         ),
+        Err(error) if is_distrust(&error) => Check::warn(
+            "public URL",
+            format!("the certificate is not trusted here: {error:#}"),
+            "where an own authority signed it, name that authority's certificate in network.ca_file \
+             (KAPELLE_NETWORK__CA_FILE); clients have to trust it, too",
+        ),
         Err(error) => Check::warn(
             "public URL",
             format!("no server answers: {error:#}"),
@@ -227,22 +175,28 @@ async fn public_url(app: &App) -> Check {
     }
 }
 
+/// Somebody answers, and we do not believe who it is.
+fn is_distrust(error: &anyhow::Error) -> bool {
+    matches!(
+        error.downcast_ref(),
+        Some(OutboundError::Connect { reason, .. }) if reason.contains("certificate")
+    )
+}
+
 async fn health(app: &App, url: &Url) -> anyhow::Result<u16> {
-    let certificate = app
-        .settings()
-        .server
-        .tls_self_signed
-        .then(|| serve::own_certificate(&app.data));
-    let extra_roots = certificate
-        .filter(|file| file.exists())
-        .map(std::fs::read)
-        .transpose()?;
+    let own = Some(serve::own_certificate(&app.data)).filter(|file| file.exists());
+    let named = app.settings().network.ca_file.clone();
+    let mut extra_roots = Vec::new();
+    for file in own.into_iter().chain(named) {
+        let read = std::fs::read(&file);
+        extra_roots.push(read.with_context(|| format!("{} cannot be read", file.display()))?);
+    }
     let everywhere = vec!["0.0.0.0/0".parse()?, "::/0".parse()?];
     let client = Client::new(ClientConfig {
         policy: AddressPolicy::new(everywhere),
         first_byte: PATIENCE,
         total: PATIENCE,
-        extra_roots: extra_roots.into_iter().collect(),
+        extra_roots,
         ..ClientConfig::default()
     })?;
     let answer = client

@@ -85,7 +85,7 @@ async fn an_address_that_is_none_or_an_option_or_a_helper_is_refused_with_the_re
         ),
     ];
     for (url, reason) in cases {
-        let refused = organization.add(&url).await.refused(1);
+        let refused = organization.add(&url).await.refused(2);
         assert!(refused.contains(reason), "{url}: {refused}");
         assert!(!refused.contains("s3cret"), "{refused}");
     }
@@ -118,7 +118,7 @@ async fn only_https_and_ssh_are_allowed_unless_the_settings_say_otherwise() {
         ("http://example.com/lib.git".to_owned(), "http"),
         ("git://example.com/lib.git".to_owned(), "git"),
     ] {
-        let refused = organization.add(&url).await.refused(1);
+        let refused = organization.add(&url).await.refused(2);
         let reason = format!("the protocol {protocol} is not allowed here");
         assert!(refused.contains(&reason), "{url}: {refused}");
         assert!(refused.contains("KAPELLE_VCS__PROTOCOLS"), "{refused}");
