@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use kapelle_composer::{branch_version, tag_version};
+use kapelle_storage::db::package_refs::PackageRef;
 use kapelle_storage::db::packages::Package;
 use kapelle_storage::db::versions::Version;
 use kapelle_vcs::Listing;
@@ -15,9 +16,9 @@ pub(super) struct Difference {
 }
 
 impl Difference {
-    /// Compares `known` (ref to commit) and the published versions with a listing.
+    /// Compares the `known` refs and the published versions with a listing.
     pub(super) fn between(
-        known: &HashMap<String, String>,
+        known: &HashMap<String, PackageRef>,
         listing: &Listing,
         live: &[Version],
         package: &Package,
@@ -40,15 +41,24 @@ impl Difference {
                 .iter()
                 .any(|version| !version.default_branch && is_default(&version.ref_name, listing));
         let must_read = |name: &String, commit: &String| {
-            known.get(name) != Some(commit)
+            known.get(name).map(|known| &known.commit_id) != Some(commit)
                 || (new_default && is_default(name, listing))
                 || (!orphaned.is_empty()
                     && means(name).is_some_and(|meant| orphaned.contains(meant.as_str())))
         };
-        let read = listing
+        let read: BTreeSet<&String> = listing
             .refs
             .iter()
             .filter(|(name, commit)| must_read(name, commit))
+            .map(|(name, _)| name)
+            .collect();
+        // What stood in a ref's way may be gone with whatever else changes.
+        let is_faulty = |name| known.get(name).is_some_and(|known| known.error.is_some());
+        let differs = !read.is_empty() || !removed.is_empty();
+        let read = listing
+            .refs
+            .iter()
+            .filter(|(name, _)| read.contains(name) || (differs && is_faulty(*name)))
             .map(|(name, commit)| (name.clone(), commit.clone()))
             .collect();
         Self { read, removed }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use kapelle_storage::StorageError;
+use kapelle_storage::db::package_refs::PackageRef;
 use kapelle_storage::db::packages::Package;
 use kapelle_storage::db::versions::Version;
 use kapelle_storage::db::{package_refs, versions};
@@ -121,10 +122,10 @@ async fn look(
     mirror: &Mirror,
 ) -> Result<Observation, Failure> {
     let mut connection = context.registry.database().read().await?;
-    let known: HashMap<String, String> = package_refs::list(&mut connection, package.id)
+    let known: HashMap<String, PackageRef> = package_refs::list(&mut connection, package.id)
         .await?
         .into_iter()
-        .map(|known| (known.name, known.commit_id))
+        .map(|known| (known.name.clone(), known))
         .collect();
     let live = versions::list_live(&mut connection, package.id).await?;
     drop(connection);

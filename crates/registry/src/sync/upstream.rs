@@ -43,9 +43,10 @@ impl Upstream {
 
     /// What it has now. Keys of an ssh host that was unknown are accepted once: from here on, any other is refused.
     pub(super) async fn list(&mut self, context: &JobContext) -> Result<Listing, JobError> {
-        let listing = context.registry.parts.git.list_refs(&self.access()).await?;
+        let mut listing = context.registry.parts.git.list_refs(&self.access()).await?;
         accept_host_keys(context, &listing.new_host_keys).await?;
         self.known_hosts.extend_from_slice(&listing.new_host_keys);
+        reject_unreadable(&mut listing);
         let mut lines: Vec<String> = listing
             .rejected
             .iter()
@@ -60,6 +61,22 @@ impl Upstream {
         }
         context.log(&lines).await?;
         Ok(listing)
+    }
+}
+
+/// A name that is no UTF-8 was listed with replacements, under which nothing can be fetched.
+fn reject_unreadable(listing: &mut Listing) {
+    let is_readable = |name: &String| !name.contains(char::REPLACEMENT_CHARACTER);
+    let unreadable: Vec<String> = listing
+        .refs
+        .keys()
+        .filter(|name| !is_readable(name))
+        .cloned()
+        .collect();
+    for name in unreadable {
+        listing.refs.remove(&name);
+        let reason = "its name is not UTF-8".to_owned();
+        listing.rejected.push((name, reason));
     }
 }
 

@@ -69,6 +69,25 @@ on_both_databases! {
         let faults = world.faults(&package).await;
         assert_eq!(published + faults.len(), 152);
         assert!(faults[0].1.contains("have more than 128000 bytes together"), "{faults:?}");
+
+        for number in 0..100 {
+            repository.delete_ref(&format!("refs/heads/b{number}"));
+        }
+        world.sync(&package).await;
+        assert_eq!(world.numbers("p2/acme/lib~dev.json").await.len(), 51);
+        assert!(world.faults(&package).await.is_empty());
+    }
+
+    async fn a_ref_whose_name_is_no_utf8_costs_only_itself(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        let commit = repository.resolve("refs/heads/main").unwrap();
+        let mut refs = commit.into_bytes();
+        refs.extend_from_slice(b" refs/tags/2.0-\xff\n");
+        std::fs::write(repository.path().join("packed-refs"), refs).unwrap();
+        world.add(&repository).await;
+        world.work().await;
+        assert_eq!(world.numbers("p2/acme/lib.json").await, ["1.0.0"]);
     }
 
     async fn a_repository_without_branches_and_tags_is_a_clear_failure(url: String) {

@@ -2,7 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bad_input;
+mod cache;
+mod credentials;
 mod jobs;
+mod mirror;
 mod package;
+mod purge;
+mod statistics;
+mod steps;
 mod sync;
 mod world;
