@@ -57,7 +57,7 @@ on_both_databases! {
         let app = TestApp::start(&url).await;
 
         insta::assert_snapshot!(told(&app.add(&GitRepository::new()).await), @r#"
-        Error: no package name was found in file://[folder]/repository.git: composer.json on the default branch has no name. Commit a composer.json with a "name" and synchronize again
+        Error: no package name was found in file://[folder]/repository.git: it has no branches and tags. Commit a composer.json with a "name" and synchronize again
         "#);
     }
 

@@ -204,8 +204,8 @@ on_both_databases! {
         {
           "status": "error",
           "code": "unavailable",
-          "message": "the dist of acme/lib at [commit] is unavailable: no copy of the repository here has this commit any more; synchronize the package",
-          "warning": "the dist of acme/lib at [commit] is unavailable: no copy of the repository here has this commit any more; synchronize the package"
+          "message": "the dist of acme/lib at [commit] is unavailable: no copy of the repository here has this commit; synchronize the package",
+          "warning": "the dist of acme/lib at [commit] is unavailable: no copy of the repository here has this commit; synchronize the package"
         }
         "#);
     }
