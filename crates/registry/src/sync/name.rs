@@ -30,7 +30,9 @@ impl Observation {
             )));
         };
         let name = PackageName::parse(&said).map_err(|error| {
-            JobError::Fail(format!("the name in composer.json on {branch}: {error}"))
+            JobError::Fail(format!(
+                "composer.json on {branch} names the package {said:?}: {error}"
+            ))
         })?;
         match &package.name {
             Some(known) if known != name.as_str() => Err(JobError::Fail(format!(

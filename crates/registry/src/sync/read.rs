@@ -146,9 +146,6 @@ fn parse(content: FileContent, limit: u64) -> Result<(Manifest, String), String>
     match content {
         FileContent::Found(bytes) => {
             let manifest = Manifest::parse(&bytes).map_err(|error| error.to_string())?;
-            if manifest.is_empty() {
-                return Err("composer.json says nothing".to_owned());
-            }
             let text = String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string())?;
             Ok((manifest, text))
         }
@@ -161,6 +158,9 @@ fn parse(content: FileContent, limit: u64) -> Result<(Manifest, String), String>
 }
 
 fn candidate(ref_name: &str, manifest: &Manifest, text: String) -> Result<Candidate, String> {
+    if manifest.is_empty() {
+        return Err("composer.json says nothing".to_owned());
+    }
     let (version, normalized) = version_of(ref_name, manifest.version())?;
     manifest
         .check_as(&version)

@@ -162,9 +162,12 @@ async fn claim_name(
         packages::find_by_name(transaction, package.organization_id, &identity.name).await?;
     if let Some(holder) = holder.filter(|holder| holder.id != package.id) {
         return Err(JobError::Fail(format!(
-            "{} is the name of another package already, whose repository is {}. \
-             Rename one of the two in composer.json, or remove one",
-            identity.name, holder.repository_url
+            "{name} is the name of another package already, whose repository is {}. If that has moved here, remove \
+             this package and run `kapelle package edit {name} --url {}`; otherwise rename one of the two in \
+             composer.json, or remove one",
+            holder.repository_url,
+            package.repository_url,
+            name = identity.name,
         )));
     }
     packages::set_identity(transaction, package.id, identity.row()).await?;

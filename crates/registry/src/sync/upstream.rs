@@ -5,8 +5,8 @@ use kapelle_storage::db::ssh_host_keys;
 use kapelle_vcs::{Access, Credential, HostKey, Listing, Protocols, RepositoryUrl, VcsError};
 
 use crate::actor::Actor;
-use crate::audit;
 use crate::credential;
+use crate::host_key;
 use crate::jobs::{JobContext, JobError};
 
 /// Refs that cannot be mirrored, which one job's log names.
@@ -98,32 +98,24 @@ async fn known_host_keys(
         .collect())
 }
 
+/// Whoever reads the logs can compare fingerprints.
 async fn accept_host_keys(context: &JobContext, keys: &[HostKey]) -> Result<(), JobError> {
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let now = context.registry.now();
-    let mut transaction = context.registry.database().write().await?;
-    for key in keys {
-        let HostKey {
+    let actor = Actor::Job("SyncPackage");
+    let accepted = host_key::accept(&context.registry, &actor, keys).await?;
+    let mut lines = Vec::new();
+    for key in accepted {
+        let (host, algorithm, fingerprint) = (&key.host, &key.algorithm, key.fingerprint());
+        tracing::warn!(
             host,
             algorithm,
-            public_key,
-        } = key;
-        ssh_host_keys::insert(&mut transaction, host, algorithm, public_key, now).await?;
-        let entry = audit::Entry {
-            organization_id: None,
-            action: "ssh-host-key.accept",
-            subject: host,
-            detail: serde_json::json!({
-                "algorithm": algorithm, "fingerprint": key.fingerprint(),
-            }),
-        };
-        let actor = Actor::Job("SyncPackage");
-        audit::record(&context.registry, &mut transaction, &actor, entry).await?;
+            fingerprint,
+            "an ssh host showed its key for the first time; it is accepted from now on"
+        );
+        lines.push(format!(
+            "{host} showed its ssh key for the first time, which is accepted from now on: {algorithm} {fingerprint}"
+        ));
     }
-    transaction.commit().await?;
-    Ok(())
+    Ok(context.log(&lines).await?)
 }
 
 impl From<VcsError> for JobError {
