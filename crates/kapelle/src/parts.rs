@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use kapelle_outbound::{AddressPolicy, Client, ClientConfig};
+use kapelle_registry::installation;
 use kapelle_registry::secrets::Secrets;
 use kapelle_registry::{Clock, Limits, Parts, Random, Registry};
 use kapelle_storage::Database;
@@ -53,6 +54,7 @@ impl Opened {
         if migrations > 0 {
             tracing::info!(%database, migrations, "the database schema was brought up to date");
         }
+        installation::confirm_key(&database, &secrets).await?;
         let (limits, temporary) = (limits(settings), temporary.to_owned());
         Ok(Self {
             database,

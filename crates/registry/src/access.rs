@@ -17,7 +17,8 @@ pub enum View {
 pub enum Denied {
     /// No credentials were sent; some could help.
     #[error(
-        "this repository needs a token: put it into auth.json as http-basic, user name \"token\""
+        "this repository needs a token: composer config --auth http-basic.HOST token YOUR-TOKEN, where HOST is this \
+         server's with its port, if the URL has one"
     )]
     NeedsCredentials,
     /// Credentials were sent and are not valid here.

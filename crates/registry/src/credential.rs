@@ -1,5 +1,7 @@
 //! Credentials: our way to reach others' repositories. Encrypted at rest, sent to their own host only.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use kapelle_storage::StorageError;
 use kapelle_storage::db::credentials::{self as rows, Credential as Row};
 use kapelle_storage::db::packages::Package;
@@ -157,6 +159,9 @@ fn check(new: &NewCredential, host: &str) -> Result<(), CredentialError> {
         CredentialKind::SshKey if !is_key => Err(CredentialError::Text(
             "this is not a private key: give the file that ssh-keygen wrote, not the one ending in .pub",
         )),
+        CredentialKind::SshKey if has_passphrase(secret) => Err(CredentialError::Text(
+            "this private key has a passphrase, which nobody could type in: make one without (ssh-keygen -N '')",
+        )),
         CredentialKind::HttpBasic if new.username.is_empty() => Err(CredentialError::Text(
             "an http-basic credential needs a user name",
         )),
@@ -169,6 +174,23 @@ fn check(new: &NewCredential, host: &str) -> Result<(), CredentialError> {
         }
         _ => Ok(()),
     }
+}
+
+/// OpenSSH's format names its cipher after a fixed head; PEM says so in plain words.
+fn has_passphrase(key: &str) -> bool {
+    if key.contains("ENCRYPTED") {
+        return true;
+    }
+    let body: String = key
+        .lines()
+        .filter(|line| !line.contains("-----"))
+        .map(str::trim)
+        .collect();
+    let Ok(bytes) = STANDARD.decode(body) else {
+        return false;
+    };
+    let cipher = bytes.strip_prefix(b"openssh-key-v1\0\0\0\0".as_slice());
+    cipher.is_some_and(|cipher| !cipher.starts_with(b"\x04none"))
 }
 
 /// The organization's credentials, without their secrets.

@@ -1,5 +1,7 @@
 //! Change hooks: somebody says that a repository has changed; its packages are synchronized.
 
+use std::collections::BTreeMap;
+
 use kapelle_storage::StorageError;
 use kapelle_storage::db::packages;
 use kapelle_vcs::{Protocols, RepositoryUrl};
@@ -60,15 +62,18 @@ pub async fn received(
     urls: &[String],
 ) -> Result<Vec<i64>, HookError> {
     access::synchronize(actor, organization_id)?;
-    let mut keys: Vec<String> = urls.iter().take(URLS).filter_map(|url| key(url)).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    if keys.is_empty() {
+    let urls: BTreeMap<String, RepositoryUrl> = urls
+        .iter()
+        .take(URLS)
+        .filter_map(|url| parse(url))
+        .map(|url| (url.key(), url))
+        .collect();
+    let Some(first) = urls.values().next() else {
         return Err(HookError::NoRepository);
-    }
+    };
     let mut ids = Vec::new();
     let mut transaction = registry.database().write().await?;
-    for key in &keys {
+    for key in urls.keys() {
         let found =
             packages::find_by_repository_key(&mut transaction, Some(organization_id), key).await?;
         for package in found
@@ -85,15 +90,13 @@ pub async fn received(
     transaction.commit().await?;
     registry.wake_workers();
     if ids.is_empty() {
-        Err(HookError::Unknown(keys.join(", ")))
+        Err(HookError::Unknown(first.to_string()))
     } else {
         Ok(ids)
     }
 }
 
 /// A payload's URL is only compared, never opened, so every protocol may occur in it.
-fn key(url: &str) -> Option<String> {
-    RepositoryUrl::parse(url, &Protocols::all())
-        .ok()
-        .map(|url| url.key())
+fn parse(url: &str) -> Option<RepositoryUrl> {
+    RepositoryUrl::parse(url, &Protocols::all()).ok()
 }

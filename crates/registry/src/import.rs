@@ -15,7 +15,7 @@ pub const LIMIT: u64 = 16 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// Not JSON.
-    #[error("this is not a satis.json: {0}")]
+    #[error("this is not a satis.json")]
     Json(#[from] serde_json::Error),
     /// JSON, but not what satis reads.
     #[error("this is not a satis.json: {0}")]
@@ -109,6 +109,13 @@ fn read_repositories(value: &Value, plan: &mut Plan) -> Result<(), ImportError> 
                 .unwrap_or_default()
                 .to_owned()
         };
+        if repository
+            .values()
+            .all(|value| *value == Value::Bool(false))
+        {
+            // `{"packagist.org": false}`: nothing else is mirrored here anyway.
+            continue;
+        }
         match (text("type").as_str(), text("url")) {
             ("vcs" | "git" | "github" | "gitlab" | "bitbucket" | "git-bitbucket", url)
                 if !url.is_empty() =>

@@ -119,9 +119,7 @@ async fn body(registry: &Registry, dist: &Dist, bytes: Range<u64>) -> Result<Bod
     let reference = dist.reference.clone();
     let damaged =
         move |error: &_| tracing::error!(%error, reference, "a dist broke off while it was sent");
-    let stream = dist::read(registry, dist, bytes).await;
-    let stream = stream
-        .map_err(|error| ApiError::Internal(format!("the dist {}: {error}", dist.reference)))?;
+    let stream = dist::read(registry, dist, bytes).await?;
     Ok(Body::from_stream(stream.inspect_err(damaged)))
 }
 

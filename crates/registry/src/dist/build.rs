@@ -8,7 +8,7 @@ use kapelle_storage::StorageError;
 use kapelle_storage::db::blobs;
 use kapelle_storage::db::dists::{self as rows, Dist};
 use kapelle_storage::db::package_references;
-use kapelle_storage::db::packages::Package;
+use kapelle_storage::db::packages::{self, Package};
 use kapelle_vcs::{FileContent, Mirror, TarReader, VcsError};
 use tempfile::NamedTempFile;
 
@@ -44,6 +44,54 @@ pub(crate) async fn build(
     let made = make(registry, &mirror, package, reference).await;
     let (file, report) = made.map_err(|failure| failure.about(package, reference))?;
     store(registry, package, reference, &file, &report).await
+}
+
+/// Makes a dist's lost bytes anew. Only the very same bytes are accepted: their checksum is in lock files.
+pub(super) async fn restore(registry: &Registry, dist: &Dist) -> Result<(), DistError> {
+    let reference = dist.reference.as_str();
+    let _turn = registry
+        .builds
+        .turn((dist.package_id, reference.to_owned()))
+        .await;
+    let mut connection = registry.database().read().await?;
+    let package = packages::find_by_id(&mut connection, dist.package_id).await?;
+    drop(connection);
+    let package = package.ok_or(DistError::Unknown)?;
+    tracing::warn!(
+        package = package.name,
+        reference,
+        "the bytes of a dist are lost: making them anew"
+    );
+    let restored = async {
+        let mirror = registry.parts.git.mirror(package.id);
+        let (file, report) = make(registry, &mirror, &package, reference).await?;
+        if report.sha256.as_slice() != dist.sha256 {
+            return Err(Failure::Unavailable(
+                "its bytes are lost and come out differently now: restore the blobs from your backup".to_owned(),
+            ));
+        }
+        let stored = registry
+            .parts
+            .blobs
+            .put_file(&dist.sha256, file.path())
+            .await;
+        stored.map_err(|error| Failure::Unavailable(error.to_string()))
+    };
+    restored
+        .await
+        .map_err(|failure| failure.about(&package, reference))
+}
+
+/// That a dist cannot be had now, with the name of its package.
+pub(super) async fn unavailable(
+    registry: &Registry,
+    dist: &Dist,
+    reason: String,
+) -> Result<DistError, DistError> {
+    let mut connection = registry.database().read().await?;
+    let package = packages::find_by_id(&mut connection, dist.package_id).await?;
+    let package = package.ok_or(DistError::Unknown)?;
+    Ok(Failure::Unavailable(reason).about(&package, &dist.reference))
 }
 
 /// Why no archive came about.

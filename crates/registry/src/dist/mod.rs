@@ -118,12 +118,22 @@ fn is_reference(text: &str) -> bool {
     !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// A dist's bytes in `range`.
+/// A dist's bytes in `range`. Bytes that were lost are made anew, if they come out the same.
 pub async fn read(
     registry: &Registry,
     dist: &Dist,
     range: Range<u64>,
-) -> Result<BoxStream<'static, Result<Bytes, BlobError>>, BlobError> {
-    let blob = registry.parts.blobs.get(&dist.sha256, Some(range)).await?;
-    Ok(blob.stream)
+) -> Result<BoxStream<'static, Result<Bytes, BlobError>>, DistError> {
+    let open = || registry.parts.blobs.get(&dist.sha256, Some(range.clone()));
+    let opened = match open().await {
+        Err(BlobError::Missing { .. }) => {
+            build::restore(registry, dist).await?;
+            open().await
+        }
+        opened => opened,
+    };
+    match opened {
+        Ok(blob) => Ok(blob.stream),
+        Err(error) => Err(build::unavailable(registry, dist, error.to_string()).await?),
+    }
 }

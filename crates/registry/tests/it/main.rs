@@ -6,6 +6,7 @@ mod bad_input;
 mod cache;
 mod credentials;
 mod jobs;
+mod keeping;
 mod mirror;
 mod package;
 mod purge;

@@ -1,0 +1,40 @@
+//! What belongs to the installation as a whole: its encryption key.
+
+use kapelle_storage::db::facts;
+use kapelle_storage::{Database, StorageError};
+use secrecy::SecretString;
+
+use crate::secrets::Secrets;
+
+/// The fact that only the right key opens.
+const KEY_CHECK: &str = "secrets_key_check";
+/// What it holds, sealed.
+const KEY_CHECK_TEXT: &str = "the key of this installation";
+
+/// Why an installation must not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallationError {
+    /// The key in hand is not the one that sealed this database's secrets.
+    #[error(
+        "this database was made with another key: put that key file back (secret.key in the data folder, \
+         or secrets.key), or its credentials and hook secrets are lost"
+    )]
+    WrongKey,
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Makes sure that `secrets` has the key of this database; the first key that comes is its key from then on.
+pub async fn confirm_key(database: &Database, secrets: &Secrets) -> Result<(), InstallationError> {
+    let stored = facts::get(&mut database.read().await?, KEY_CHECK).await?;
+    if let Some(stored) = stored {
+        let sealed = hex::decode(stored).map_err(|_| InstallationError::WrongKey)?;
+        let opened = secrets.open(KEY_CHECK, &sealed);
+        return opened.map(|_| ()).map_err(|_| InstallationError::WrongKey);
+    }
+    let sealed = secrets.seal(KEY_CHECK, &SecretString::from(KEY_CHECK_TEXT));
+    let mut transaction = database.write().await?;
+    facts::set(&mut transaction, KEY_CHECK, &hex::encode(sealed)).await?;
+    Ok(transaction.commit().await?)
+}
