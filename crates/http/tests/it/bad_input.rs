@@ -114,7 +114,7 @@ on_both_databases! {
         app.add(&GitRepository::with_releases(&[("1.0.0", GOOD)])).await;
 
         let second = app.add(&GitRepository::with_releases(&[("9.0.0", GOOD)])).await;
-        insta::assert_snapshot!(told(&second), @"Error: acme/lib is the name of another package already, whose repository is file://[folder]/repository.git. Rename one of the two in composer.json, or remove one");
+        insta::assert_snapshot!(told(&second), @"Error: acme/lib is the name of another package already, whose repository is file://[folder]/repository.git. If that has moved here, remove this package and run `kapelle package edit acme/lib --url file://[folder]/repository.git`; otherwise rename one of the two in composer.json, or remove one");
         assert_eq!(published(&app).await, ["1.0.0", "dev-main"]);
     }
 
@@ -216,12 +216,12 @@ on_both_databases! {
         assert_eq!(published(&app).await, ["1.1.0", "1.0.0", "dev-main"]);
         let answer = app.reader().get(&format!("/repo/acme/dists/acme/lib/{large}.zip")).await;
         insta::assert_snapshot!(answer.shown().replace(&large, "[commit]"), @r#"
-        503 application/json
+        410 application/json
         {
           "status": "error",
-          "code": "unavailable",
-          "message": "the dist of acme/lib at [commit] is unavailable: the tree of [commit] has more than 3 entries",
-          "warning": "the dist of acme/lib at [commit] is unavailable: the tree of [commit] has more than 3 entries"
+          "code": "gone",
+          "message": "no dist can be made of acme/lib at [commit]: the tree of [commit] has more than 3 entries",
+          "warning": "no dist can be made of acme/lib at [commit]: the tree of [commit] has more than 3 entries"
         }
         "#);
     }

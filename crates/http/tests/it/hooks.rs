@@ -183,8 +183,8 @@ on_both_databases! {
         {
           "status": "error",
           "code": "not_found",
-          "message": "no package of this organization has the repository git.example.org/acme/nope: add it with `kapelle package add git.example.org/acme/nope`",
-          "warning": "no package of this organization has the repository git.example.org/acme/nope: add it with `kapelle package add git.example.org/acme/nope`"
+          "message": "no package of this organization has the repository https://git.example.org/acme/nope.git: add it with `kapelle package add https://git.example.org/acme/nope.git`",
+          "warning": "no package of this organization has the repository https://git.example.org/acme/nope.git: add it with `kapelle package add https://git.example.org/acme/nope.git`"
         }
         "#);
         let answer = send(&app, "/hooks/gitlab/acme", &[("x-gitlab-token", &app.hook_secret)], "{}").await;
