@@ -2,6 +2,7 @@
 
 use kapelle_registry::access::Denied;
 use kapelle_registry::credential::CredentialError;
+use kapelle_registry::host_key::HostKeyError;
 use kapelle_registry::jobs::ShowError;
 use kapelle_registry::organization::OrganizationError;
 use kapelle_registry::package::PackageError;
@@ -102,6 +103,8 @@ fn names_nothing(error: &anyhow::Error) -> bool {
         error.downcast_ref(),
         Some(
             PackageError::Unknown(_)
+                | PackageError::Removed { .. }
+                | PackageError::NothingToPurge(_)
                 | PackageError::UnknownCredential(_)
                 | PackageError::NothingToUndo(_)
                 | PackageError::Denied(Denied::Hidden)
@@ -112,6 +115,7 @@ fn names_nothing(error: &anyhow::Error) -> bool {
         || matches!(error.downcast_ref(), Some(CredentialError::Unknown(_)))
         || matches!(error.downcast_ref(), Some(OrganizationError::Unknown(_)))
         || matches!(error.downcast_ref(), Some(ShowError::Unknown(_)))
+        || matches!(error.downcast_ref(), Some(HostKeyError::Unknown(_)))
 }
 
 #[cfg(test)]

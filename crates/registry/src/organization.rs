@@ -231,6 +231,33 @@ pub fn hook_secret(
     )
 }
 
+/// Replaces the secret that signs change hooks; the old one is refused from now on, by every process within a second.
+pub async fn rotate_hook_secret(
+    registry: &Registry,
+    actor: &Actor,
+    organization: &Organization,
+) -> Result<SecretString, OrganizationError> {
+    let (id, slug) = (organization.id, organization.slug.as_str());
+    access::administer(actor, id)?;
+    let secret: SecretString = registry.parts.random.hex::<32>().into();
+    let place = hook_secret_place(slug);
+    let sealed = registry.parts.secrets.seal(&place, &secret);
+    let mut transaction = registry.database().write().await?;
+    rows::replace_secret(&mut transaction, id, &sealed).await?;
+    let entry = audit::Entry {
+        organization_id: Some(id),
+        action: "hook.rotate",
+        subject: slug,
+        detail: json!({}),
+    };
+    audit::record(registry, &mut transaction, actor, entry).await?;
+    let now = registry.now();
+    changes::append(&mut transaction, now, id, "organization", "update", slug).await?;
+    transaction.commit().await?;
+    registry.catch_up().await?;
+    Ok(secret)
+}
+
 fn hook_secret_place(slug: &str) -> String {
     format!("organizations/hook_secret/{slug}")
 }

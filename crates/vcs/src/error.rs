@@ -81,7 +81,8 @@ pub enum VcsError {
     /// The ssh host shows another key than before.
     #[error(
         "the ssh host key of {host} has changed: known is {}, offered was {offered}; if the host's administrators \
-         confirm the new key, remove the stored one, otherwise someone may be listening",
+         confirm the new key, forget the known one with `kapelle host-key remove {host}`, otherwise someone may be \
+         listening",
         known.join(" or ")
     )]
     HostKeyChanged {

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::OfOrganization;
-use crate::app::App;
+use crate::app::{App, OPERATOR};
 use crate::output::{self, Row};
 
 /// Provider and how it proves itself.
@@ -28,6 +28,11 @@ const PROVIDERS: [(&str, &str); 5] = [
 pub(crate) enum HookCommand {
     /// Show the hook addresses of an organization and the secret that they are signed with
     Show {
+        #[command(flatten)]
+        of: OfOrganization,
+    },
+    /// Replace the secret; the old one is refused from now on, so enter the new one at every hosting service
+    Rotate {
         #[command(flatten)]
         of: OfOrganization,
     },
@@ -61,9 +66,20 @@ impl Row for Hook {
 
 impl HookCommand {
     pub(crate) async fn run(self, app: &App) -> anyhow::Result<()> {
-        let Self::Show { of } = self;
-        let organization = of.find(app).await?;
-        let secret = organization::hook_secret(&app.registry, &organization)?;
+        let (organization, secret) = match self {
+            Self::Show { of } => {
+                let organization = of.find(app).await?;
+                let secret = organization::hook_secret(&app.registry, &organization)?;
+                (organization, secret)
+            }
+            Self::Rotate { of } => {
+                let organization = of.find(app).await?;
+                let rotated =
+                    organization::rotate_hook_secret(&app.registry, OPERATOR, &organization);
+                let secret = rotated.await?;
+                (organization, secret)
+            }
+        };
         let base = app.registry.public_url();
         let hooks = PROVIDERS.map(|(provider, proof)| Hook {
             provider,

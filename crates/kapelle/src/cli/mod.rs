@@ -4,10 +4,12 @@ mod config;
 mod credential;
 mod doctor;
 mod hook;
+mod host_key;
 mod import;
 mod job;
 mod organization;
 mod package;
+mod package_edit;
 mod package_view;
 mod setup;
 #[cfg(test)]
@@ -72,6 +74,9 @@ enum Command {
     /// Credentials with which this registry reaches repositories
     #[command(subcommand)]
     Credential(credential::CredentialCommand),
+    /// Keys by which ssh hosts are recognised
+    #[command(subcommand)]
+    HostKey(host_key::HostKeyCommand),
     /// Work in the background: what runs, what failed, and why
     #[command(subcommand)]
     Job(job::JobCommand),
@@ -114,6 +119,7 @@ impl CommandLine {
             Command::Package(command) => command.run(&app).await,
             Command::Token(command) => command.run(&app).await,
             Command::Credential(command) => command.run(&app).await,
+            Command::HostKey(command) => command.run(&app).await,
             Command::Job(command) => command.run(&app).await,
             Command::Organization(command) => command.run(&app).await,
             Command::Hook(command) => command.run(&app).await,

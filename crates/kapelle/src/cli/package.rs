@@ -5,6 +5,7 @@ use kapelle_registry::package;
 use kapelle_storage::db::packages::Package;
 use serde::Serialize;
 
+use super::package_edit::Edit;
 use super::package_view::{Full, Queued, Shown};
 use super::{OfOrganization, when};
 use crate::app::{App, OPERATOR};
@@ -33,6 +34,8 @@ pub(crate) enum PackageCommand {
     },
     /// Look at a package's repository now
     Sync(Sync),
+    /// Change where a package comes from: its repository has moved, or needs another credential
+    Edit(Edit),
     /// Hide a package; it can be restored for a time
     Remove {
         #[command(flatten)]
@@ -73,6 +76,14 @@ pub(crate) struct Named {
     name: String,
     #[command(flatten)]
     of: OfOrganization,
+}
+
+impl Named {
+    /// The live package of that name.
+    pub(super) async fn find(&self, app: &App) -> anyhow::Result<Package> {
+        let organization = self.of.find(app).await?;
+        Ok(package::find(&app.registry, OPERATOR, organization.id, &self.name).await?)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -122,6 +133,7 @@ impl PackageCommand {
                 Ok(app.output.item(&full, &full.for_people())?)
             }
             Self::Sync(arguments) => arguments.run(app).await,
+            Self::Edit(arguments) => arguments.run(app).await,
             Self::Remove { named } => remove(app, &named).await,
             Self::Undo { named } => {
                 let organization = named.of.find(app).await?;
@@ -189,7 +201,11 @@ impl Sync {
 }
 
 /// Waits for the synchronizations and shows the packages as they are afterwards.
-async fn finish(app: &App, queued: Vec<(Package, i64)>, as_list: bool) -> anyhow::Result<()> {
+pub(super) async fn finish(
+    app: &App,
+    queued: Vec<(Package, i64)>,
+    as_list: bool,
+) -> anyhow::Result<()> {
     let jobs: Vec<i64> = queued.iter().map(|(_, job)| *job).collect();
     let waited = progress::wait_all(app, &jobs).await?;
     let mut results = Vec::new();
@@ -240,8 +256,7 @@ async fn all(app: &App, organization_id: i64, removed: bool) -> anyhow::Result<V
 }
 
 async fn remove(app: &App, named: &Named) -> anyhow::Result<()> {
-    let organization = named.of.find(app).await?;
-    let package = package::find(&app.registry, OPERATOR, organization.id, &named.name).await?;
+    let package = named.find(app).await?;
     package::remove(&app.registry, OPERATOR, &package).await?;
     let undo = i64::try_from(app.registry.limits().undo.as_millis()).unwrap_or(i64::MAX);
     let until = when::rfc3339(app.registry.now().saturating_add(undo));

@@ -1,10 +1,12 @@
 //! Packages as the command line prints them.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use kapelle_composer::Version as VersionNumber;
 use kapelle_registry::package::{self, Details};
+use kapelle_storage::db::dists::Dist;
 use kapelle_storage::db::jobs::Job;
 use kapelle_storage::db::packages::Package;
 use kapelle_storage::db::versions::Version;
@@ -155,11 +157,33 @@ struct ShownVersion {
     #[serde(rename = "ref")]
     ref_name: String,
     released_at: String,
+    /// Nothing as long as it is not built.
+    dist: Option<ShownDist>,
 }
 
-impl From<Version> for ShownVersion {
-    fn from(version: Version) -> Self {
+#[derive(Debug, Serialize)]
+struct ShownDist {
+    size: i64,
+    shasum: String,
+    has_submodules: bool,
+    has_lfs: bool,
+}
+
+impl From<&Dist> for ShownDist {
+    fn from(dist: &Dist) -> Self {
         Self {
+            size: dist.size,
+            shasum: dist.sha1.clone(),
+            has_submodules: dist.has_submodules,
+            has_lfs: dist.has_lfs,
+        }
+    }
+}
+
+impl ShownVersion {
+    fn new(version: Version, dist: Option<&Dist>) -> Self {
+        Self {
+            dist: dist.map(ShownDist::from),
             version: version.version,
             version_normalized: version.version_normalized,
             reference: version.reference,
@@ -170,7 +194,7 @@ impl From<Version> for ShownVersion {
 }
 
 impl Row for ShownVersion {
-    const HEADINGS: &'static [&'static str] = &["VERSION", "REFERENCE", "RELEASED"];
+    const HEADINGS: &'static [&'static str] = &["VERSION", "REFERENCE", "RELEASED", "DIST"];
 
     fn cells(&self) -> Vec<String> {
         let short = self.reference.get(..12).unwrap_or(&self.reference);
@@ -178,7 +202,25 @@ impl Row for ShownVersion {
             self.version.clone(),
             short.to_owned(),
             self.released_at.clone(),
+            self.state_of_dist().to_owned(),
         ]
+    }
+}
+
+impl ShownVersion {
+    /// Clients may miss what is in submodules and in Git LFS.
+    fn state_of_dist(&self) -> &'static str {
+        let flags = self
+            .dist
+            .as_ref()
+            .map(|dist| (dist.has_submodules, dist.has_lfs));
+        match flags {
+            None => "not built yet",
+            Some((false, false)) => "ok",
+            Some((true, false)) => "submodules are empty folders",
+            Some((false, true)) => "LFS files are pointers",
+            Some((true, true)) => "submodules are empty folders, LFS files are pointers",
+        }
     }
 }
 
@@ -202,17 +244,26 @@ impl From<Details> for Full {
         let Details {
             package,
             mut versions,
+            dists,
             faults,
             installs,
         } = details;
         versions.sort_by_cached_key(|version| {
             Reverse(VersionNumber::from_normalized(&version.version_normalized))
         });
+        let dists: HashMap<&str, &Dist> = dists
+            .iter()
+            .map(|dist| (dist.reference.as_str(), dist))
+            .collect();
+        let versions = versions.into_iter().map(|version| {
+            let dist = dists.get(version.reference.as_str()).copied();
+            ShownVersion::new(version, dist)
+        });
         Self {
             default_branch: package.default_branch.clone(),
             abandoned: package.abandoned.clone(),
             installs,
-            versions: versions.into_iter().map(ShownVersion::from).collect(),
+            versions: versions.collect(),
             faults: faults
                 .into_iter()
                 .map(|(ref_name, error)| Fault { ref_name, error })

@@ -145,7 +145,7 @@ async fn add(
             package::remove(registry, OPERATOR, &known).await?;
         }
         Ok(known) => return Ok(package::sync(registry, OPERATOR, &known).await?),
-        Err(PackageError::Unknown(_)) => {}
+        Err(PackageError::Unknown(_) | PackageError::Removed { .. }) => {}
         Err(error) => return Err(error.into()),
     }
     match package::add(

@@ -46,11 +46,16 @@ impl Job for BuildDists {
         drop(connection);
 
         let (mut built, mut failed, mut unbuildable) = (0_usize, 0_usize, 0_usize);
+        let (mut with_submodules, mut with_lfs) = (0_usize, 0_usize);
         for batch in missing.chunks(BATCH) {
             for reference in batch {
                 context.check()?;
                 match dist::build(registry, &package, reference).await {
-                    Ok(_) => built += 1,
+                    Ok(dist) => {
+                        built += 1;
+                        with_submodules += usize::from(dist.has_submodules);
+                        with_lfs += usize::from(dist.has_lfs);
+                    }
                     Err(error) => {
                         failed += 1;
                         unbuildable += usize::from(matches!(error, DistError::Unbuildable { .. }));
@@ -69,6 +74,7 @@ impl Job for BuildDists {
             // Clients may have had all of them built already: their checksums are still to be published.
             sync::republish(context, package.id).await?;
         }
+        context.log(&incomplete(with_submodules, with_lfs)).await?;
         if failed == 0 {
             return Ok(format!("built {built} dists"));
         }
@@ -80,4 +86,19 @@ impl Job for BuildDists {
             Err(JobError::Retry(message))
         }
     }
+}
+
+/// What clients may miss in the dists.
+fn incomplete(with_submodules: usize, with_lfs: usize) -> Vec<String> {
+    let cases = [
+        (with_submodules, "an empty folder for each submodule"),
+        (with_lfs, "pointers in place of files in Git LFS"),
+    ];
+    cases
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| {
+            format!("{count} of the new dists have {what}: `kapelle package show` says which")
+        })
+        .collect()
 }

@@ -1,14 +1,19 @@
 //! Packages: added by the URL of their repository, named by their composer.json.
 
 mod changes;
+mod edit;
+mod lookup;
 mod removal;
 
 pub use changes::{ChangesFeed, changes_since};
+pub use edit::{Edit, edit};
+pub use lookup::find;
 pub use removal::{purge, remove, undo};
 
+use kapelle_storage::db::dists::Dist;
 use kapelle_storage::db::packages::{self as rows, Package};
 use kapelle_storage::db::versions::{self, Version};
-use kapelle_storage::db::{credentials, install_statistics, package_refs};
+use kapelle_storage::db::{dists, install_statistics, package_refs};
 use kapelle_storage::{StorageError, Transaction};
 use kapelle_vcs::{InvalidUrl, RepositoryUrl};
 use serde_json::json;
@@ -16,7 +21,6 @@ use serde_json::json;
 use crate::access::{self, Denied};
 use crate::actor::Actor;
 use crate::audit;
-use crate::credential;
 use crate::jobs::{self, SyncPackage};
 use crate::registry::Registry;
 
@@ -29,6 +33,14 @@ pub enum PackageError {
     /// There is none of that name.
     #[error("there is no package {0:?} in this organization: `kapelle package list` shows them")]
     Unknown(String),
+    /// It was removed, and can be restored.
+    #[error("{name} was removed on {date}: `kapelle package undo {name}` restores it")]
+    Removed {
+        /// Its name or repository.
+        name: String,
+        /// The day in UTC.
+        date: String,
+    },
     /// The URL is refused.
     #[error(transparent)]
     Url(#[from] InvalidUrl),
@@ -58,8 +70,13 @@ pub enum PackageError {
         url: String,
     },
     /// It was removed too long ago, or never.
-    #[error("there is no removed package {0:?} that could be restored")]
+    #[error(
+        "there is no removed package {0:?} that could be restored: `kapelle package list --removed` shows them"
+    )]
     NothingToUndo(String),
+    /// Only what was removed can be destroyed.
+    #[error("there is no removed package {0:?}: remove it before purging it")]
+    NothingToPurge(String),
     /// The name is in use again.
     #[error("{0} exists again: remove the new package before restoring the old one")]
     NameTaken(String),
@@ -81,6 +98,8 @@ pub struct Details {
     pub package: Package,
     /// Its live versions.
     pub versions: Vec<Version>,
+    /// The dists that are built, of these and of older versions.
+    pub dists: Vec<Dist>,
     /// Refs that give no version, with the reason.
     pub faults: Vec<(String, String)>,
     /// Installs in all.
@@ -98,17 +117,7 @@ pub async fn add(
     access::administer(actor, organization_id)?;
     let url = RepositoryUrl::parse(url, registry.protocols())?;
     let mut transaction = registry.database().write().await?;
-    if let Some(id) = credential_id {
-        let found = credentials::find(&mut transaction, organization_id, id).await?;
-        let found = found.ok_or(PackageError::UnknownCredential(id))?;
-        if !credential::is_for(&found, &url) {
-            return Err(PackageError::CredentialHost {
-                id,
-                host: found.host,
-                url: url.to_string(),
-            });
-        }
-    }
+    edit::check_credential(&mut transaction, organization_id, credential_id, &url).await?;
     let key = url.key();
     if let Some(existing) = live_of_repository(&mut transaction, organization_id, &key).await? {
         return Err(PackageError::Duplicate {
@@ -190,42 +199,6 @@ pub async fn list(
     .await?)
 }
 
-/// One live package by its name, its repository's URL, or its id.
-pub async fn find(
-    registry: &Registry,
-    actor: &Actor,
-    organization_id: i64,
-    named: &str,
-) -> Result<Package, PackageError> {
-    access::administer(actor, organization_id)?;
-    let mut connection = registry.database().read().await?;
-    let found =
-        match rows::find_by_name(&mut connection, organization_id, &named.to_lowercase()).await? {
-            Some(package) => Some(package),
-            None => match (
-                named.parse::<i64>(),
-                RepositoryUrl::parse(named, registry.protocols()),
-            ) {
-                (Ok(id), _) => rows::find(&mut connection, organization_id, id).await?,
-                (_, Ok(url)) => {
-                    let found = rows::find_by_repository_key(
-                        &mut connection,
-                        Some(organization_id),
-                        &url.key(),
-                    )
-                    .await?;
-                    found
-                        .into_iter()
-                        .find(|package| package.removed_at.is_none())
-                }
-                _ => None,
-            },
-        };
-    found
-        .filter(|package| package.removed_at.is_none())
-        .ok_or_else(|| PackageError::Unknown(named.to_owned()))
-}
-
 /// A package with its versions and what is wrong with its refs.
 pub async fn show(
     registry: &Registry,
@@ -236,6 +209,7 @@ pub async fn show(
     let package = find(registry, actor, organization_id, named).await?;
     let mut connection = registry.database().read().await?;
     let versions = versions::list_live(&mut connection, package.id).await?;
+    let dists = dists::list(&mut connection, package.id).await?;
     let refs = package_refs::list(&mut connection, package.id).await?;
     let faults = refs
         .into_iter()
@@ -245,6 +219,7 @@ pub async fn show(
     Ok(Details {
         package,
         versions,
+        dists,
         faults,
         installs,
     })

@@ -5,11 +5,10 @@ use kapelle_storage::db::blobs::{self, Blob};
 use kapelle_storage::db::packages::{self as rows, Package};
 use kapelle_storage::db::{dists, package_references, package_refs, provided_names, versions};
 
-use super::{PackageError, display_name, live_of_repository, record};
+use super::{PackageError, display_name, live_of_repository, lookup, record};
 use crate::access;
 use crate::actor::Actor;
 use crate::blob;
-use crate::clock::Millis;
 use crate::document;
 use crate::jobs::{self, SyncPackage};
 use crate::registry::Registry;
@@ -43,36 +42,26 @@ pub async fn remove(
     Ok(())
 }
 
-/// Brings a removed package back, and looks at its repository again.
+/// Brings a removed package back, and looks at its repository again. It is named in the same ways as by
+/// [`find`](super::find).
 pub async fn undo(
     registry: &Registry,
     actor: &Actor,
     organization_id: i64,
-    name: &str,
+    named: &str,
 ) -> Result<Package, PackageError> {
     access::administer(actor, organization_id)?;
-    let name = name.to_lowercase();
-    let undo = Millis::try_from(registry.limits().undo.as_millis()).unwrap_or(Millis::MAX);
-    let oldest = registry.now().saturating_sub(undo);
     let mut transaction = registry.database().write().await?;
-    let candidates = rows::find_any_by_name(&mut transaction, organization_id, &name).await?;
-    if candidates
-        .iter()
-        .any(|package| package.removed_at.is_none())
+    let candidates = lookup::removed(&mut transaction, organization_id, named).await?;
+    let package = lookup::restorable(registry, &mut transaction, candidates).await?;
+    let package = package.ok_or_else(|| PackageError::NothingToUndo(named.to_owned()))?;
+    let name = display_name(&package);
+    if let Some(own) = &package.name
+        && rows::find_by_name(&mut transaction, organization_id, own)
+            .await?
+            .is_some()
     {
         return Err(PackageError::NameTaken(name));
-    }
-    let package = candidates
-        .into_iter()
-        .filter(|package| {
-            package
-                .removed_at
-                .is_some_and(|removed_at| removed_at >= oldest)
-        })
-        .max_by_key(|package| package.removed_at)
-        .ok_or_else(|| PackageError::NothingToUndo(name.clone()))?;
-    if package_references::is_purged(&mut transaction, package.id).await? {
-        return Err(PackageError::NothingToUndo(name));
     }
     if let Some(other) =
         live_of_repository(&mut transaction, organization_id, &package.repository_key).await?
@@ -104,25 +93,21 @@ pub async fn undo(
     Ok(package)
 }
 
-/// Destroys a removed package's bytes for ever; its references are refused from now on.
+/// Destroys a removed package's bytes for ever; its references are refused from now on. It is named in the same ways
+/// as by [`find`](super::find).
 pub async fn purge(
     registry: &Registry,
     actor: &Actor,
     organization_id: i64,
-    name: &str,
+    named: &str,
 ) -> Result<(), PackageError> {
     access::administer(actor, organization_id)?;
-    let name = name.to_lowercase();
     let now = registry.now();
     let mut connection = registry.database().read().await?;
-    let candidates = rows::find_any_by_name(&mut connection, organization_id, &name).await?;
+    let removed = lookup::removed(&mut connection, organization_id, named).await?;
     drop(connection);
-    let removed: Vec<Package> = candidates
-        .into_iter()
-        .filter(|package| package.removed_at.is_some())
-        .collect();
     if removed.is_empty() {
-        return Err(PackageError::NothingToUndo(name));
+        return Err(PackageError::NothingToPurge(named.to_owned()));
     }
     for package in removed {
         let mut transaction = registry.database().write().await?;
@@ -142,7 +127,7 @@ pub async fn purge(
             actor,
             organization_id,
             "package.purge",
-            &name,
+            &display_name(&package),
         )
         .await?;
         transaction.commit().await?;

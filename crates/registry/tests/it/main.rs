@@ -5,6 +5,7 @@
 mod bad_input;
 mod cache;
 mod credentials;
+mod edit;
 mod jobs;
 mod keeping;
 mod mirror;
@@ -13,4 +14,5 @@ mod purge;
 mod statistics;
 mod steps;
 mod sync;
+mod trust;
 mod world;

@@ -12,6 +12,7 @@ use kapelle_registry::{
 };
 use kapelle_storage::Database;
 use kapelle_storage::blobs::{Blobs, BlobsConfig};
+use kapelle_storage::db::audit;
 use kapelle_storage::db::packages::Package;
 use kapelle_testing::git::GitRepository;
 use kapelle_vcs::{Git, GitConfig, Protocols};
@@ -184,6 +185,14 @@ impl World {
         let stream = dist::read(&self.registry, &dist, 0..size).await.unwrap();
         let chunks: Vec<_> = stream.try_collect().await.unwrap();
         chunks.concat()
+    }
+
+    /// Subject and detail of the last audit row about an action.
+    pub(crate) async fn audited(&self, action: &str) -> (String, String) {
+        let mut connection = self.registry.database().read().await.unwrap();
+        let rows = audit::list(&mut connection, None, None, 100).await.unwrap();
+        let row = rows.into_iter().find(|row| row.action == action).unwrap();
+        (row.subject, row.detail)
     }
 
     /// What `package show` says is wrong with a ref.

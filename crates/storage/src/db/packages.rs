@@ -161,6 +161,21 @@ pub async fn find_by_repository_key(
     fetch_all(on, sql, values![organization_id, repository_key]).await
 }
 
+/// An organization's removed packages whose repository had this key, the last removed first.
+pub async fn find_removed_by_repository_key(
+    on: &mut impl Handle,
+    organization_id: i64,
+    repository_key: &str,
+) -> Result<Vec<Package>> {
+    let sql = sql!(
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
+             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
+         FROM packages WHERE organization_id = $1 AND repository_key = $2 AND removed_at IS NOT NULL
+         ORDER BY removed_at DESC, id DESC"
+    );
+    fetch_all(on, sql, values![organization_id, repository_key]).await
+}
+
 /// A page of an organization's packages, oldest first: the live ones, or the removed ones.
 pub async fn list(
     on: &mut impl Handle,

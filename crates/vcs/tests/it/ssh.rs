@@ -55,6 +55,8 @@ async fn an_unknown_host_key_is_accepted_once_and_a_changed_one_refused() {
         sentence.contains(&old) && sentence.contains(&server.fingerprint()),
         "{sentence}"
     );
+    let remove = format!("`kapelle host-key remove {}`", at.authority());
+    assert!(sentence.contains(&remove), "{sentence}");
     assert!(error.is_permanent());
 }
 
