@@ -31,8 +31,12 @@ async fn a_removed_package_says_so_and_installs_again_after_undo() {
         let refused = project.run(["update"]).await.failed();
         assert!(refused.stderr.contains("acme/core"), "{refused}");
     }
-    let unknown = organization.run(&["package", "show", "acme/core"]).await;
-    assert!(unknown.refused(3).contains("there is no package"));
+    let gone = organization.run(&["package", "show", "acme/core"]).await;
+    let sentence = gone.refused(3);
+    assert!(
+        sentence.contains("`kapelle package undo acme/core` restores it"),
+        "{sentence}"
+    );
 
     drop(hidden);
     let undo = ["package", "undo", "acme/core"];
