@@ -76,7 +76,8 @@ pub async fn list_purged(
              WHERE organization_id = $1 AND (name = $2 OR repository_key = $3))
          ORDER BY reference"
     );
-    let rows: Vec<Text> = fetch_all(on, sql, values![organization_id, name, repository_key]).await?;
+    let rows: Vec<Text> =
+        fetch_all(on, sql, values![organization_id, name, repository_key]).await?;
     Ok(rows.into_iter().map(|row| row.value).collect())
 }
 
