@@ -1,6 +1,6 @@
 //! What belongs to the installation as a whole: its encryption key.
 
-use kapelle_storage::db::facts;
+use kapelle_storage::db::{changes, facts};
 use kapelle_storage::{Database, StorageError};
 use secrecy::SecretString;
 
@@ -27,14 +27,15 @@ pub enum InstallationError {
 
 /// Makes sure that `secrets` has the key of this database; the first key that comes is its key from then on.
 pub async fn confirm_key(database: &Database, secrets: &Secrets) -> Result<(), InstallationError> {
-    let stored = facts::get(&mut database.read().await?, KEY_CHECK).await?;
-    if let Some(stored) = stored {
+    let mut transaction = database.write().await?;
+    // Two processes may start at once, each with a key of its own: one of them is the first.
+    changes::hold(&mut transaction).await?;
+    if let Some(stored) = facts::get(&mut transaction, KEY_CHECK).await? {
         let sealed = hex::decode(stored).map_err(|_| InstallationError::WrongKey)?;
         let opened = secrets.open(KEY_CHECK, &sealed);
         return opened.map(|_| ()).map_err(|_| InstallationError::WrongKey);
     }
     let sealed = secrets.seal(KEY_CHECK, &SecretString::from(KEY_CHECK_TEXT));
-    let mut transaction = database.write().await?;
     facts::set(&mut transaction, KEY_CHECK, &hex::encode(sealed)).await?;
     Ok(transaction.commit().await?)
 }

@@ -25,6 +25,7 @@ pub struct TarReader {
     mirror: Mirror,
     doing: String,
     limit: Duration,
+    most_memory: u64,
     child: Child,
     stdout: ChildStdout,
     stderr: Option<JoinHandle<Vec<u8>>>,
@@ -80,6 +81,7 @@ impl TarReader {
             .spawn()
             .map_err(|error| git.not_started(error))?;
         let group = Arc::new(Group::of(Some(child.id())));
+        git.cap(&group).map_err(VcsError::io(doing.as_str()))?;
         let pipes = child.stdout.take().zip(child.stderr.take());
         let (stdout, mut stderr) = pipes
             .ok_or_else(|| io::Error::other("its output was not connected"))
@@ -94,10 +96,12 @@ impl TarReader {
                 group.kill();
             }
         });
+        let most_memory = mirror.git().config().max_memory;
         Ok(Self {
             mirror,
             doing,
             limit,
+            most_memory,
             child,
             stdout,
             stderr: Some(said),
@@ -139,6 +143,7 @@ impl TarReader {
             });
         }
         let said = text::clean(&said.unwrap_or_default(), &[]);
+        classify::memory(&self.doing, &said, self.most_memory)?;
         Err(classify::local(self.mirror.path(), &self.doing, &said))
     }
 }

@@ -165,6 +165,22 @@ pub(crate) fn local(mirror: &Path, doing: &str, said: &str) -> VcsError {
     VcsError::GitFailed { doing, detail }
 }
 
+/// An error if git said that it may not have more memory.
+pub(crate) fn memory(doing: &str, said: &str, limit: u64) -> Result<(), VcsError> {
+    let is_short = |line: &str| {
+        let line = line.to_ascii_lowercase();
+        let words = line
+            .strip_prefix("fatal: ")
+            .or_else(|| line.strip_prefix("error: "));
+        words.is_some_and(|words| words.contains("out of memory"))
+    };
+    if !said.lines().any(is_short) {
+        return Ok(());
+    }
+    let subject = format!("the memory that git needs to {doing}");
+    Err(VcsError::TooLarge { subject, limit })
+}
+
 /// Whether git complains about damaged files. After a fetch that may be the server talking of its own.
 pub(crate) fn is_corrupt(said: &str) -> bool {
     CORRUPT.iter().any(|phrase| said.contains(phrase))

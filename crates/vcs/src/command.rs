@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::classify;
 use crate::error::VcsError;
 use crate::git::{Git, GitConfig};
 use crate::process::{Group, Stopped, attend};
@@ -28,6 +29,7 @@ pub(crate) struct GitCommand {
     input: Vec<u8>,
     stdout: Option<File>,
     largest_file: Option<u64>,
+    most_memory: u64,
     limit: Duration,
 }
 
@@ -47,7 +49,8 @@ pub(crate) struct Finished {
 /// - a transfer that stalls for five minutes ends (a busy server sends a byte a second meanwhile);
 /// - nothing is collected or repacked behind our back;
 /// - line ends are those of the repository, whatever machine we run on;
-/// - memory stays bounded: two threads, and large files are streamed.
+/// - memory stays bounded: two threads, and large files are streamed;
+/// - what arrives stays packed, however little it is: unpacked, a small pack could fill the disk.
 ///
 /// Objects are not put through fsck: a mirror is never checked out and never served, git verifies hashes and
 /// connectivity anyway, and a stricter look would lose packages with harmless flaws in their old history.
@@ -77,6 +80,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("transfer.credentialsInUrl", "die"),
     ("transfer.fsckObjects", "false"),
     ("fetch.uriProtocols", ""),
+    ("fetch.unpackLimit", "1"),
     ("fetch.recurseSubmodules", "false"),
     ("fetch.writeCommitGraph", "false"),
     ("fetch.showForcedUpdates", "false"),
@@ -119,6 +123,7 @@ impl GitCommand {
             input: Vec::new(),
             stdout: None,
             largest_file: None,
+            most_memory: config.max_memory,
             limit: config.read_timeout,
         }
     }
@@ -211,14 +216,15 @@ impl GitCommand {
         let child = command.spawn().map_err(|error| self.not_started(error))?;
         drop(command);
         let group = Group::of(child.id());
-        if let Some(bytes) = self.largest_file {
-            group.cap_files(bytes).map_err(|error| self.failed(error))?;
-        }
+        self.cap(&group).map_err(|error| self.failed(error))?;
         let input = std::mem::take(&mut self.input);
         match attend(child, group, input, self.limit, sink).await {
             Ok(ended) => {
                 let stderr = text::clean(&ended.stderr, &self.secrets);
                 tracing::debug!(doing = self.doing, status = %ended.status, "git ended");
+                if !ended.status.success() {
+                    classify::memory(&self.doing, &stderr, self.most_memory)?;
+                }
                 Ok(Finished {
                     success: ended.status.success(),
                     code: ended.status.code(),
@@ -232,6 +238,15 @@ impl GitCommand {
                 doing: self.doing,
                 limit: self.limit,
             }),
+        }
+    }
+
+    /// Holds what was started to the limits of files and memory.
+    pub(crate) fn cap(&self, group: &Group) -> io::Result<()> {
+        group.cap_memory(self.most_memory)?;
+        match self.largest_file {
+            Some(bytes) => group.cap_files(bytes),
+            None => Ok(()),
         }
     }
 

@@ -61,6 +61,9 @@ impl Mirror {
         if missing.len() >= MANY_REFS {
             self.pack_refs().await?;
         }
+        if !missing.is_empty() {
+            self.gather_packs(&lock).await?;
+        }
         let after = self.refs().await?;
         for (name, _) in wanted {
             let oid = after.get(name).ok_or_else(|| VcsError::GitFailed {

@@ -38,6 +38,8 @@ pub struct GitConfig {
     pub max_tree_entries: u64,
     /// The largest pack that a fetch may bring, in bytes. 8 GiB.
     pub max_fetch: u64,
+    /// The most memory of one git process, in bytes: a few bytes of deltas or placeholders can stand for any amount. 4 GiB.
+    pub max_memory: u64,
     /// For listing refs. 2 minutes.
     pub list_timeout: Duration,
     /// For a fetch; a stalled one ends after five minutes anyway. 30 minutes.
@@ -61,6 +63,7 @@ impl GitConfig {
             max_refs: 200_000,
             max_tree_entries: 200_000,
             max_fetch: 8 << 30,
+            max_memory: 4 << 30,
             list_timeout: Duration::from_mins(2),
             fetch_timeout: Duration::from_mins(30),
             read_timeout: Duration::from_mins(10),

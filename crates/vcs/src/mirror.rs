@@ -26,6 +26,8 @@ pub struct Mirror {
 
 /// All output of a command that lists refs.
 const MAX_REF_OUTPUT: usize = 512 << 20;
+/// From so many packs on they are brought together: each of them is looked into for each object.
+const MANY_PACKS: usize = 24;
 /// Bits of the exit status of `git fsck`: reachable objects are missing, packs are damaged.
 const FSCK_DAMAGE: i32 = 2 | 4;
 
@@ -123,6 +125,36 @@ impl Mirror {
         self.judge(doing, &finished)
     }
 
+    /// Brings many small packs together once there are too many. For the holder of the lock.
+    ///
+    /// Without it reading still works, only slower: a failure is for the log.
+    pub(crate) async fn gather_packs(&self, lock: &Lock) -> Result<(), VcsError> {
+        let folder = self.path.join("objects/pack");
+        let doing = "bring the packs of a mirror together";
+        let packs = tokio::task::spawn_blocking(move || count_packs(&folder));
+        let packs = packs.await.map_err(std::io::Error::other);
+        if packs.and_then(|packs| packs).map_err(VcsError::io(doing))? < MANY_PACKS {
+            return Ok(());
+        }
+        let arguments = [
+            "repack",
+            "--geometric=2",
+            "-d",
+            "--quiet",
+            "--no-write-bitmap-index",
+        ];
+        let finished = self
+            .command(doing, &arguments)
+            .output_to(self.share(lock)?)
+            .limit(self.git.config().fetch_timeout)
+            .run(0)
+            .await;
+        if let Err(error) = finished.and_then(|finished| self.judge(doing, &finished)) {
+            tracing::warn!(mirror = %self.path.display(), %error, "the packs of a mirror stay apart");
+        }
+        Ok(())
+    }
+
     /// Removes the mirror, for good or because it is damaged. The next fetch starts from nothing.
     ///
     /// Commits that upstream no longer has are lost, so after [`VcsError::Corrupt`] ask [`verify`](Self::verify) first.
@@ -195,4 +227,13 @@ impl Mirror {
     pub(crate) fn git(&self) -> &Git {
         &self.git
     }
+}
+
+fn count_packs(folder: &Path) -> std::io::Result<usize> {
+    let mut packs = 0;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        packs += usize::from(path.extension().is_some_and(|kind| kind == "pack"));
+    }
+    Ok(packs)
 }

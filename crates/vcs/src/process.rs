@@ -48,6 +48,16 @@ impl Group {
         Ok(())
     }
 
+    /// Caps the memory of each process of the group from now on. Files that are only read do not count.
+    pub(crate) fn cap_memory(&self, bytes: u64) -> io::Result<()> {
+        let limit = Rlimit {
+            current: Some(bytes),
+            maximum: Some(bytes),
+        };
+        prlimit(self.leader(), Resource::Data, limit)?;
+        Ok(())
+    }
+
     /// Ends every process of the group at once.
     pub(crate) fn kill(&self) {
         self.signal(Signal::KILL);

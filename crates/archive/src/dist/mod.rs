@@ -28,6 +28,9 @@ pub struct DistOptions<'a> {
     /// Whether the commit's tree contains submodules. A tar cannot tell: `git archive` also leaves a directory empty
     /// whose content is all `export-ignore`.
     pub submodules: bool,
+    /// What all entries are dated, in seconds since 1970: the commit's time. A constant would make caches of compiled
+    /// code, which compare times, believe that an updated package has not changed.
+    pub modified_at: i64,
     /// How large it may become.
     pub limits: &'a Limits,
     /// Where the temporary file goes that holds compressed content beyond the first 8 MiB.
@@ -59,7 +62,7 @@ pub struct DistReport {
 
 /// Writes the dist of a tree that arrives as a tar without a common directory (`git archive --format=tar`).
 ///
-/// Sorted by the bytes of the names, times 1980-01-01, modes 0644 and 0755, symbolic links kept. A directory is an
+/// Sorted by the bytes of the names, one time for all, modes 0644 and 0755, symbolic links kept. A directory is an
 /// entry if something in it is kept, or if it is empty already in the tar. The tar is read to its end.
 pub fn write_dist(
     mut tar: impl Read,
@@ -170,7 +173,7 @@ impl<'a> Collector<'a> {
         }
         let names = entries.iter().map(|(name, _)| name.as_slice());
         self.refuse_large(zip::size_of(names, self.spool.len()))?;
-        let mut writer = ZipWriter::new(out);
+        let mut writer = ZipWriter::new(out, self.options.modified_at);
         for (name, entry) in &entries {
             writer.entry(name, entry, &mut self.spool)?;
         }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
+use time::OffsetDateTime;
 
 use crate::error::ArchiveError;
 
@@ -14,8 +15,6 @@ use super::tree::{Entry, EntryKind};
 /// Offsets and sizes have 32 bits; only the number of entries may need the format's 64-bit extension.
 pub(crate) const LARGEST: u64 = u32::MAX as u64;
 
-/// 1980-01-01 in DOS form, the earliest there is; the time of day is 0.
-const DATE: u16 = 1 << 5 | 1;
 /// Deflate and directories.
 const VERSION: u16 = 20;
 /// The 64-bit extension.
@@ -37,6 +36,7 @@ pub(crate) struct ZipWriter<W> {
     /// The central directory, written at the end.
     directory: Vec<u8>,
     entries: u64,
+    modified: [u8; 4],
 }
 
 /// What a finished zip is.
@@ -56,8 +56,10 @@ pub(crate) fn size_of<'a>(names: impl Iterator<Item = &'a [u8]>, content: u64) -
 }
 
 impl<W: Write> ZipWriter<W> {
-    pub(crate) fn new(out: W) -> Self {
+    /// All entries are dated `modified_at`, in seconds since 1970.
+    pub(crate) fn new(out: W, modified_at: i64) -> Self {
         Self {
+            modified: dos_time(modified_at),
             out,
             size: 0,
             sha1: Sha1::new(),
@@ -75,7 +77,7 @@ impl<W: Write> ZipWriter<W> {
         spool: &mut Spool,
     ) -> Result<(), ArchiveError> {
         let offset = self.size;
-        let described = describe(name, entry)?;
+        let described = describe(name, entry, self.modified)?;
         let mut local = Vec::with_capacity(30 + name.len());
         local.extend(b"PK\x03\x04");
         local.extend(&described);
@@ -133,8 +135,31 @@ impl<W: Write> ZipWriter<W> {
     }
 }
 
+/// Time and date of day in DOS form: two seconds exact, from 1980 to 2107, without a zone. Ours is UTC.
+fn dos_time(seconds: i64) -> [u8; 4] {
+    const EARLIEST: i64 = 315_532_800;
+    const LATEST: i64 = 4_354_819_198;
+    let moment = OffsetDateTime::from_unix_timestamp(seconds.clamp(EARLIEST, LATEST))
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let [hour, minute, second, month, day] = [
+        moment.hour(),
+        moment.minute(),
+        moment.second(),
+        moment.month().into(),
+        moment.day(),
+    ]
+    .map(u16::from);
+    let year = u16::try_from(moment.year() - 1980).unwrap_or(0);
+    let [time, date] = [
+        hour << 11 | minute << 5 | (second / 2),
+        year << 9 | month << 5 | day,
+    ];
+    let [[a, b], [c, d]] = [time.to_le_bytes(), date.to_le_bytes()];
+    [a, b, c, d]
+}
+
 /// The part that the local header and the central directory share: from the version to the length of the extra field.
-fn describe(name: &[u8], entry: &Entry) -> Result<Vec<u8>, ArchiveError> {
+fn describe(name: &[u8], entry: &Entry, modified: [u8; 4]) -> Result<Vec<u8>, ArchiveError> {
     let utf8 = !name.is_ascii() && str::from_utf8(name).is_ok();
     let length = u16::try_from(name.len()).map_err(|_| too_large())?;
     let method = if entry.data.deflated { 8_u16 } else { 0 };
@@ -142,8 +167,7 @@ fn describe(name: &[u8], entry: &Entry) -> Result<Vec<u8>, ArchiveError> {
     part.extend(VERSION.to_le_bytes());
     part.extend(if utf8 { UTF8 } else { 0 }.to_le_bytes());
     part.extend(method.to_le_bytes());
-    part.extend(0_u16.to_le_bytes());
-    part.extend(DATE.to_le_bytes());
+    part.extend(modified);
     part.extend(entry.data.crc.to_le_bytes());
     part.extend(short(entry.data.packed_size)?.to_le_bytes());
     part.extend(short(entry.data.size)?.to_le_bytes());

@@ -91,7 +91,7 @@ fn unzip_restores_modes_links_names_and_content() {
 }
 
 #[test]
-fn zipinfo_shows_unix_modes_and_the_fixed_time() {
+fn zipinfo_shows_unix_modes_and_the_commits_time() {
     let (zip, _) = of_repository(|folder| {
         write(folder, "a", "text\n");
         symlink("a", folder.join("l")).unwrap();
@@ -103,11 +103,11 @@ fn zipinfo_shows_unix_modes_and_the_fixed_time() {
     let listing = String::from_utf8(listing).unwrap();
     let listing: Vec<_> = listing.lines().skip(2).collect();
     insta::assert_snapshot!(listing.join("\n"), @r"
-    drwxr-xr-x  2.0 unx        0 b- stor 19800101.000000 acme-util-1a2b3c/
-    -rw-r--r--  2.0 unx        5 b- defN 19800101.000000 acme-util-1a2b3c/a
-    drwxr-xr-x  2.0 unx        0 b- stor 19800101.000000 acme-util-1a2b3c/d/
-    -rw-r--r--  2.0 unx        0 b- stor 19800101.000000 acme-util-1a2b3c/d/x
-    lrwxrwxrwx  2.0 unx        1 b- stor 19800101.000000 acme-util-1a2b3c/l
+    drwxr-xr-x  2.0 unx        0 b- stor 20231114.221320 acme-util-1a2b3c/
+    -rw-r--r--  2.0 unx        5 b- defN 20231114.221320 acme-util-1a2b3c/a
+    drwxr-xr-x  2.0 unx        0 b- stor 20231114.221320 acme-util-1a2b3c/d/
+    -rw-r--r--  2.0 unx        0 b- stor 20231114.221320 acme-util-1a2b3c/d/x
+    lrwxrwxrwx  2.0 unx        1 b- stor 20231114.221320 acme-util-1a2b3c/l
     5 files, 6 bytes uncompressed, 8 bytes compressed:  -33.3%
     ");
 }

@@ -80,6 +80,7 @@ pub(crate) fn dist_with(
         top_directory: "acme-util-1a2b3c",
         exclude,
         submodules: true,
+        modified_at: 1_700_000_000,
         limits,
         spool: spool.path(),
     };

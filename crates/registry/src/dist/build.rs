@@ -25,6 +25,10 @@ const STORES: usize = 3;
 /// Digits of the commit in the name of a dist's top directory.
 const SHORT: usize = 12;
 
+/// Several processes may have mirrors of their own.
+const NO_COPY: &str = "this server's copy of the repository does not have that commit; a worker whose copy has it \
+     builds the dist in the background: try again in a minute, else synchronize the package";
+
 /// Builds a dist unless it is there; of all who want the same one at once, one builds it.
 pub(crate) async fn build(
     registry: &Registry,
@@ -131,10 +135,7 @@ impl From<VcsError> for Failure {
     fn from(error: VcsError) -> Self {
         match error {
             VcsError::TooManyEntries { .. } => Self::Unbuildable(error.to_string()),
-            VcsError::CommitMissing { .. } => Self::Unavailable(
-                "no copy of the repository here has this commit; synchronize the package"
-                    .to_owned(),
-            ),
+            VcsError::CommitMissing { .. } => Self::Unavailable(NO_COPY.to_owned()),
             other => Self::Unavailable(other.to_string()),
         }
     }
@@ -156,9 +157,7 @@ async fn make(
     reference: &str,
 ) -> Result<(NamedTempFile, DistReport), Failure> {
     if !mirror.has(reference).await? {
-        return Err(Failure::Unavailable(
-            "no copy of the repository here has this commit; synchronize the package".to_owned(),
-        ));
+        return Err(Failure::Unavailable(NO_COPY.to_owned()));
     }
     let source = Source::read(registry, mirror, package, reference).await?;
     let tar = mirror.archive(reference, None).await?;
@@ -170,6 +169,7 @@ struct Source {
     top_directory: String,
     exclude: ArchiveExclude,
     submodules: bool,
+    committed_at: i64,
 }
 
 impl Source {
@@ -190,6 +190,7 @@ impl Source {
             _ => Vec::new(),
         };
         let tree = mirror.tree(reference).await?;
+        let times = mirror.commit_times(&[reference.to_owned()]).await?;
         let name = package
             .name
             .as_deref()
@@ -199,6 +200,9 @@ impl Source {
             top_directory: format!("{name}-{}", &reference[..SHORT.min(reference.len())]),
             exclude: ArchiveExclude::new(&patterns),
             submodules: tree.submodules > 0,
+            committed_at: times
+                .get(reference)
+                .map_or(0, |time| time.committed / 1_000),
         })
     }
 }
@@ -221,6 +225,7 @@ async fn archive(
             top_directory: &source.top_directory,
             exclude: &|path: &str| source.exclude.excludes(path),
             submodules: source.submodules,
+            modified_at: source.committed_at,
             limits: &limits,
             spool: &spool,
         };

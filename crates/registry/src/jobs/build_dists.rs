@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Job, JobContext, JobError};
+use super::{Job, JobContext, JobError, Priority};
 use crate::dist::{self, DistError};
 use crate::sync;
 use kapelle_storage::db::{package_references, packages};
@@ -21,6 +21,7 @@ pub struct BuildDists {
 
 impl Job for BuildDists {
     const KIND: &'static str = "BuildDists";
+    const PRIORITY: Priority = Priority::Patient;
 
     fn exclusive_key(&self) -> Option<String> {
         Some(format!("dists:{}", self.package_id))

@@ -29,12 +29,26 @@ use crate::actor::Actor;
 use crate::clock::{MINUTE, Millis, SECOND};
 use crate::registry::Registry;
 
+/// What goes first when more is due than can be done at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// Somebody waits for it: a push, a command.
+    Urgent = 0,
+    /// The routine look at every repository.
+    Routine = 1,
+    /// Nobody notices when it comes late: dists are also built when they are asked for.
+    Patient = 2,
+}
+
 /// A kind of work.
 pub trait Job: Serialize + DeserializeOwned + Send + Sync {
     /// The name in the database, the logs and the command line.
     const KIND: &'static str;
     /// How often it is tried before it is given up.
     const ATTEMPTS: i64 = 5;
+
+    /// How urgent it is.
+    const PRIORITY: Priority;
 
     /// At most one queued and one running job share a key.
     fn exclusive_key(&self) -> Option<String>;
@@ -92,15 +106,15 @@ pub async fn enqueue<J: Job>(
     transaction: &mut Transaction,
     job: &J,
 ) -> Result<i64, StorageError> {
-    enqueue_at(registry, transaction, job, registry.now()).await
+    enqueue_as(registry, transaction, job, J::PRIORITY).await
 }
 
-/// Like [`enqueue`], to be run at `run_at` or later.
-pub async fn enqueue_at<J: Job>(
+/// Like [`enqueue`], with another priority than its kind has.
+pub async fn enqueue_as<J: Job>(
     registry: &Registry,
     transaction: &mut Transaction,
     job: &J,
-    run_at: Millis,
+    priority: Priority,
 ) -> Result<i64, StorageError> {
     let payload =
         serde_json::to_string(job).expect("payloads are plain structs, which JSON can always hold");
@@ -111,8 +125,9 @@ pub async fn enqueue_at<J: Job>(
         organization_id: job.organization_id(),
         package_id: job.package_id(),
         exclusive_key: exclusive_key.as_deref(),
+        priority: priority as i64,
         max_attempts: J::ATTEMPTS,
-        run_at,
+        run_at: registry.now(),
         created_at: registry.now(),
     };
     rows::enqueue(transaction, new).await

@@ -6,7 +6,7 @@ use kapelle_storage::StorageError;
 use kapelle_storage::db::{packages, schedules};
 use tokio_util::sync::CancellationToken;
 
-use super::{SyncPackage, Tidy, enqueue};
+use super::{Priority, SyncPackage, Tidy, enqueue, enqueue_as};
 use crate::clock::{DAY, HOUR, MINUTE, Millis};
 use crate::registry::Registry;
 use crate::statistics;
@@ -96,7 +96,7 @@ impl Registry {
                     organization_id: package.organization_id,
                     package_id: package.id,
                 };
-                enqueue(self, &mut transaction, &job).await?;
+                enqueue_as(self, &mut transaction, &job, Priority::Routine).await?;
             }
             transaction.commit().await?;
             self.wake_workers();

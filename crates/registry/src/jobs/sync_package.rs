@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Job, JobContext, JobError};
+use super::{Job, JobContext, JobError, Priority};
 use crate::sync;
 
 /// Synchronizes one package with its repository.
@@ -16,6 +16,7 @@ pub struct SyncPackage {
 
 impl Job for SyncPackage {
     const KIND: &'static str = "SyncPackage";
+    const PRIORITY: Priority = Priority::Urgent;
 
     fn exclusive_key(&self) -> Option<String> {
         Some(format!("package:{}", self.package_id))

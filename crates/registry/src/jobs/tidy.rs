@@ -4,7 +4,7 @@
 use kapelle_storage::db::{blobs, changes, jobs, packages};
 use serde::{Deserialize, Serialize};
 
-use super::{BuildDists, Job, JobContext, JobError, enqueue};
+use super::{BuildDists, Job, JobContext, JobError, Priority, enqueue};
 use crate::blob;
 use crate::clock::{DAY, HOUR};
 
@@ -23,6 +23,7 @@ pub struct Tidy {}
 
 impl Job for Tidy {
     const KIND: &'static str = "Tidy";
+    const PRIORITY: Priority = Priority::Patient;
 
     fn exclusive_key(&self) -> Option<String> {
         Some("tidy".to_owned())

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use kapelle_storage::StorageError;
+use kapelle_storage::db::job_log::{self, LogLine};
 use kapelle_storage::db::jobs::{self as rows, Job as Row, Lease, Outcome};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -63,23 +64,29 @@ impl Worker {
         Self { registry, node }
     }
 
-    /// Claims and runs jobs, `slots` at once, until `shutdown`; then waits for those that run.
+    /// Claims and runs jobs, `slots` at once, until `shutdown`; then waits for those that run. Of several slots one
+    /// is kept for synchronizations, so that a push never waits for long builds to end.
     pub async fn run(&self, slots: usize, shutdown: CancellationToken) {
         let running = TaskTracker::new();
-        for _ in 0..slots.max(1) {
+        for slot in 0..slots.max(1) {
             let worker = self.clone();
             let shutdown = shutdown.clone();
-            running.spawn(async move { worker.run_slot(shutdown).await });
+            let kinds: &[&str] = if slot > 0 || slots == 1 {
+                &[]
+            } else {
+                &[SyncPackage::KIND]
+            };
+            running.spawn(async move { worker.run_slot(kinds, shutdown).await });
         }
         running.close();
         running.wait().await;
     }
 
-    async fn run_slot(&self, shutdown: CancellationToken) {
+    async fn run_slot(&self, kinds: &[&str], shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
             // Registered before looking, so that a job queued in between still wakes us.
             let woken = self.registry.job_queued.notified();
-            match self.run_next().await {
+            match self.run_next_of(kinds).await {
                 Ok(Some(_)) => continue,
                 Ok(None) => {}
                 Err(error) => tracing::error!(%error, "the job queue cannot be read"),
@@ -116,10 +123,14 @@ impl Worker {
 
     /// Takes over expired leases, claims the next job that is due and runs it to its end.
     pub async fn run_next(&self) -> Result<Option<Ran>, StorageError> {
+        self.run_next_of(&[]).await
+    }
+
+    async fn run_next_of(&self, kinds: &[&str]) -> Result<Option<Ran>, StorageError> {
         let now = self.registry.now();
         let mut transaction = self.registry.database().write().await?;
         rows::reclaim_expired(&mut transaction, now).await?;
-        let row = rows::claim(&mut transaction, &self.node, &[], now, now + LEASE).await?;
+        let row = rows::claim(&mut transaction, &self.node, kinds, now, now + LEASE).await?;
         transaction.commit().await?;
         match row {
             Some(row) => self.run_claimed(row).await.map(Some),
@@ -150,7 +161,7 @@ impl Worker {
             lost = self.keep_lease(&row, &stop) => Err(lost),
         };
         let ran = self.record(&row, outcome).await?;
-        tracing::info!(job = ran.id, kind = ran.kind, end = ?ran.end, "{}", ran.message);
+        tracing::info!(job = ran.id, kind = ran.kind, package = row.package_id, end = ?ran.end, "{}", ran.message);
         metrics::counter!("kapelle_jobs_total", "kind" => row.kind, "end" => format!("{:?}", ran.end)).increment(1);
         Ok(ran)
     }
@@ -215,6 +226,16 @@ impl Worker {
             }
             None if end == End::Again => {
                 let run_at = now + back_off(row.attempt);
+                let line = format!("attempt {} of {}: {message}", row.attempt, row.max_attempts);
+                job_log::append(
+                    &mut transaction,
+                    &[LogLine {
+                        job_id: row.id,
+                        logged_at: now,
+                        line,
+                    }],
+                )
+                .await?;
                 rows::retry_later(&mut transaction, row.id, row.attempt, run_at, &message, now)
                     .await?
             }

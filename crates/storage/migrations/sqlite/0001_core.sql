@@ -192,6 +192,7 @@ CREATE TABLE jobs (
     package_id      BIGINT,
     state           TEXT    NOT NULL,                     -- 'queued', 'running', 'success', 'error', 'cancelled'
     exclusive_key   TEXT,                                 -- one queued and one running job per key
+    priority        BIGINT  NOT NULL,                     -- 0: somebody waits; 1: routine; 2: can wait
     attempt         BIGINT  NOT NULL,
     max_attempts    BIGINT  NOT NULL,
     run_at          BIGINT  NOT NULL,
@@ -205,7 +206,7 @@ CREATE TABLE jobs (
     started_at      BIGINT,
     finished_at     BIGINT
 );
-CREATE INDEX jobs_to_run ON jobs (run_at, id) WHERE state = 'queued';
+CREATE INDEX jobs_to_run ON jobs (priority, run_at, id) WHERE state = 'queued';
 CREATE INDEX jobs_running ON jobs (lease_until) WHERE state = 'running';
 CREATE UNIQUE INDEX jobs_one_queued ON jobs (exclusive_key) WHERE state = 'queued';
 CREATE UNIQUE INDEX jobs_one_running ON jobs (exclusive_key) WHERE state = 'running';

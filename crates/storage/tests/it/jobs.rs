@@ -13,6 +13,19 @@ use crate::world::{NOW, open};
 const LEASE: i64 = NOW + 60_000;
 
 on_both_databases! {
+    async fn what_somebody_waits_for_goes_first(url: String) {
+        let database = open(&url).await;
+        let mut tx = database.write().await.unwrap();
+        jobs::enqueue(&mut tx, NewJob { priority: 2, ..job("dists", NOW - 10) }).await.unwrap();
+        jobs::enqueue(&mut tx, NewJob { priority: 1, ..job("polled", NOW - 5) }).await.unwrap();
+        let pushed = jobs::enqueue(&mut tx, NewJob { priority: 0, ..job("pushed", NOW) }).await.unwrap();
+        assert_eq!(claim(&mut tx, NOW).await.unwrap().id, pushed);
+
+        let asked = jobs::enqueue(&mut tx, NewJob { priority: 2, ..job("asked", NOW) }).await.unwrap();
+        assert_eq!(jobs::enqueue(&mut tx, job("asked", NOW)).await.unwrap(), asked);
+        assert_eq!(claim(&mut tx, NOW).await.unwrap().id, asked, "it became urgent");
+    }
+
     async fn many_workers_share_the_jobs_and_no_job_runs_twice(url: String) {
         let db = open(&url).await;
         let mut tx = db.write().await.unwrap();
@@ -294,6 +307,7 @@ fn job(key: &str, run_at: i64) -> NewJob<'_> {
         organization_id: None,
         package_id: None,
         exclusive_key: Some(key),
+        priority: 0,
         max_attempts: 3,
         run_at,
         created_at: NOW,

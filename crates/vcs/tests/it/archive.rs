@@ -142,3 +142,21 @@ async fn an_abandoned_stream_gives_its_place_back() {
         .finish()
         .unwrap();
 }
+
+#[tokio::test]
+async fn placeholders_that_blow_a_file_up_do_not_take_all_memory() {
+    let repository = GitRepository::new();
+    let commit = repository
+        .commit("main")
+        .file(".gitattributes", "bomb export-subst")
+        .file("bomb", "$Format:%<(16000)%H$\n".repeat(20_000))
+        .create();
+    let world = World::with(|config| config.max_memory = 128 << 20);
+    let mirror = world.mirrored(&url(&repository.url())).await;
+    let stream = mirror.archive(&commit, None).await.unwrap();
+    let finished = tokio::task::spawn_blocking(move || stream.finish());
+    let error = finished.await.unwrap().unwrap_err();
+    let sentence =
+        format!("the memory that git needs to archive {commit} is larger than 134217728 bytes");
+    assert_eq!(error.to_string(), sentence);
+}

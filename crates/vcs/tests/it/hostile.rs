@@ -3,6 +3,7 @@
 use std::fs;
 
 use kapelle_testing::git::GitRepository;
+use kapelle_testing::git_server::GitServer;
 use kapelle_vcs::{Access, VcsError};
 
 use crate::world::{World, all, one, url};
@@ -140,4 +141,58 @@ fn pwned(folder: &std::path::Path) -> bool {
         let entry = entry.unwrap();
         entry.file_name() == "pwned" || (entry.path().is_dir() && pwned(&entry.path()))
     })
+}
+
+#[tokio::test]
+async fn a_small_delta_of_a_huge_file_does_not_take_all_memory() {
+    let repository = GitRepository::new();
+    let zeros = vec![0_u8; 80 << 20];
+    repository
+        .commit("main")
+        .file("a", &zeros)
+        .file("b", [&zeros[..], b"b"].concat())
+        .create();
+    repository.git(&["repack", "-adfq"]);
+    let server = GitServer::of(&repository).await;
+    let at = url(&server.url("acme/lib.git"));
+    let world = World::with(|config| config.max_memory = 64 << 20);
+    let access = Access::anonymous(&at);
+    let listing = world.git.list_refs(&access).await.unwrap();
+    let fetched = world
+        .mirror()
+        .fetch(&access, &all(&listing.refs), &[])
+        .await;
+    let sentence =
+        format!("the memory that git needs to fetch from {at} is larger than 67108864 bytes");
+    assert_eq!(fetched.unwrap_err().to_string(), sentence);
+}
+
+#[tokio::test]
+async fn what_arrives_stays_packed_and_many_packs_become_few() {
+    let repository = GitRepository::new();
+    let world = World::new();
+    let at = url(&repository.url());
+    let mut commits = Vec::new();
+    for number in 0..30 {
+        commits.push(repository.release(&format!("1.0.{number}"), "{}"));
+        world.mirrored(&at).await;
+    }
+    let mirror = world.mirror();
+    let objects = mirror.path().join("objects");
+    let mut names: Vec<_> = names_in(&objects);
+    names.retain(|name| name != "info");
+    assert_eq!(names, ["pack"]);
+    let packs = names_in(&objects.join("pack"));
+    let packs = packs.iter().filter(|name| name.ends_with(".pack")).count();
+    assert!(packs < 24, "{packs} packs");
+    for commit in &commits {
+        assert!(mirror.has(commit).await.unwrap());
+    }
+}
+
+fn names_in(folder: &std::path::Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
 }

@@ -287,7 +287,7 @@ async fn a_pack_over_the_limit_is_refused() {
         .map(|n| n.wrapping_mul(6_364_136_223_846_793_005).to_be_bytes()[1])
         .collect();
     let commit = repository.commit("main").file("noise", noise).create();
-    let world = World::with(|config| config.max_fetch = 100_000);
+    let world = World::with(|config| config.max_fetch = 10_000);
     let at = url(&repository.url());
     let wanted = one("refs/heads/main", &commit);
     let outcome = world

@@ -204,8 +204,8 @@ on_both_databases! {
         {
           "status": "error",
           "code": "unavailable",
-          "message": "the dist of acme/lib at [commit] is unavailable: no copy of the repository here has this commit; synchronize the package",
-          "warning": "the dist of acme/lib at [commit] is unavailable: no copy of the repository here has this commit; synchronize the package"
+          "message": "the dist of acme/lib at [commit] is unavailable: this server's copy of the repository does not have that commit; a worker whose copy has it builds the dist in the background: try again in a minute, else synchronize the package",
+          "warning": "the dist of acme/lib at [commit] is unavailable: this server's copy of the repository does not have that commit; a worker whose copy has it builds the dist in the background: try again in a minute, else synchronize the package"
         }
         "#);
     }

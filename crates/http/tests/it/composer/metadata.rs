@@ -78,7 +78,7 @@ on_both_databases! {
                   "type": "zip",
                   "url": "https://packages.example.org/repo/acme/dists/acme/lib/110976bcb5d511eb4931ca953dd6ec6c41efe0c2.zip",
                   "reference": "110976bcb5d511eb4931ca953dd6ec6c41efe0c2",
-                  "shasum": "9a4c3eb85c639e42d795f2186ba5970b6cdd3c4b"
+                  "shasum": "ddb337aea1a014e14cbca5e4ffadf2d97ce7c45a"
                 },
                 "require": {
                   "php": ">=8.2"
@@ -98,7 +98,7 @@ on_both_databases! {
                   "type": "zip",
                   "url": "https://packages.example.org/repo/acme/dists/acme/lib/5dfc9c7ca025021044e3f8d540a62379b51964bf.zip",
                   "reference": "5dfc9c7ca025021044e3f8d540a62379b51964bf",
-                  "shasum": "fa7102522d9ec4e859aa1041bb432bc208be7e8e"
+                  "shasum": "91b740943fa093e73e30e5cf48981b2a8e4333f2"
                 },
                 "require": {
                   "php": ">=8.1"
@@ -129,7 +129,7 @@ on_both_databases! {
                   "type": "zip",
                   "url": "https://packages.example.org/repo/acme/dists/acme/lib/110976bcb5d511eb4931ca953dd6ec6c41efe0c2.zip",
                   "reference": "110976bcb5d511eb4931ca953dd6ec6c41efe0c2",
-                  "shasum": "9a4c3eb85c639e42d795f2186ba5970b6cdd3c4b"
+                  "shasum": "ddb337aea1a014e14cbca5e4ffadf2d97ce7c45a"
                 },
                 "require": {
                   "php": ">=8.2"

@@ -31,7 +31,7 @@ async fn without_a_token_composer_says_what_to_do() {
         let project = Project::new(&composer, &organization.repository_url);
         let project = project.require("acme/core", "^1.0");
         let refused = project.run(["update"]).await.failed();
-        let advice = "this repository needs a token: put it into auth.json";
+        let advice = "this repository needs a token: composer config --auth http-basic.HOST token";
         assert!(refused.stderr.contains(advice), "{refused}");
     }
 }

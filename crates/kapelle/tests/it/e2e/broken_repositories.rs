@@ -105,7 +105,7 @@ async fn a_repository_without_a_usable_name_is_reported_with_the_reason() {
         (empty, "no package name was found"),
         (with_manifest("{\"name\": \"acme/lib\","), "JSON"),
         (with_manifest("[1, 2]"), "object"),
-        (with_manifest("{}"), "composer.json says nothing"),
+        (with_manifest("{}"), "has no name"),
         (with_manifest(r#"{"type": "library"}"#), "has no name"),
         (with_manifest(r#"{"name": "lib"}"#), "\"lib\""),
         (with_manifest(r#"{"name": "acme/../lib"}"#), "acme/../lib"),

@@ -15,6 +15,7 @@ pub struct NewJob<'n> {
     pub organization_id: Option<i64>,
     pub package_id: Option<i64>,
     pub exclusive_key: Option<&'n str>,
+    pub priority: i64,
     pub max_attempts: i64,
     pub run_at: i64,
     pub created_at: i64,
@@ -32,13 +33,14 @@ pub enum Cancelled {
 }
 
 /// Queues a job and returns its key. When a job with the same exclusive key is queued already, that one's key is
-/// returned, and it runs at the earlier of both times; its payload stays.
+/// returned, and it runs at the earlier of both times with the more urgent priority; its payload stays.
 pub async fn enqueue(tx: &mut Transaction, new: NewJob<'_>) -> Result<i64> {
     let sql = sql!(
         "INSERT INTO jobs (kind, payload, organization_id, package_id, state, exclusive_key, attempt, max_attempts,
-             run_at, cancel_requested, progress_done, progress_total, message, created_at)
-         VALUES ($1, $2, $3, $4, 'queued', $5, 0, $6, $7, FALSE, 0, 0, '', $8)
+             run_at, cancel_requested, progress_done, progress_total, message, created_at, priority)
+         VALUES ($1, $2, $3, $4, 'queued', $5, 0, $6, $7, FALSE, 0, 0, '', $8, $9)
          ON CONFLICT (exclusive_key) WHERE state = 'queued' DO UPDATE SET
+             priority = CASE WHEN excluded.priority < jobs.priority THEN excluded.priority ELSE jobs.priority END,
              run_at = CASE WHEN excluded.run_at < jobs.run_at THEN excluded.run_at ELSE jobs.run_at END
          RETURNING id AS value"
     );
@@ -48,6 +50,7 @@ pub async fn enqueue(tx: &mut Transaction, new: NewJob<'_>) -> Result<i64> {
         organization_id,
         package_id,
         exclusive_key,
+        priority,
         max_attempts,
         run_at,
         created_at,
@@ -60,14 +63,15 @@ pub async fn enqueue(tx: &mut Transaction, new: NewJob<'_>) -> Result<i64> {
         exclusive_key,
         max_attempts,
         run_at,
-        created_at
+        created_at,
+        priority
     ];
     fetch_one::<Number>(tx, sql, values)
         .await
         .map(|row| row.value)
 }
 
-/// Takes the next job that is due, whose kind is among `kinds` (empty: any) and whose exclusive key no running job
+/// Takes the most urgent job that is due, the longest waiting first, whose kind is among `kinds` (empty: any) and whose exclusive key no running job
 /// has. Commit at once, then run it.
 pub async fn claim(
     tx: &mut Transaction,
@@ -89,7 +93,7 @@ pub async fn claim(
                      AND ($2 IS NULL OR instr($2, ',' || next.kind || ',') > 0)
                      AND NOT EXISTS (SELECT 1 FROM jobs AS other
                          WHERE other.state = 'running' AND other.exclusive_key = next.exclusive_key)
-                 ORDER BY next.run_at, next.id LIMIT 1)
+                 ORDER BY next.priority, next.run_at, next.id LIMIT 1)
              RETURNING id, kind, payload, organization_id, package_id, state, exclusive_key, attempt, max_attempts,
                  run_at, owner, lease_until, cancel_requested, progress_done, progress_total, message, created_at,
                  started_at, finished_at",
@@ -101,7 +105,7 @@ pub async fn claim(
                      AND (CAST($2 AS TEXT) IS NULL OR position(',' || next.kind || ',' IN $2) > 0)
                      AND NOT EXISTS (SELECT 1 FROM jobs AS other
                          WHERE other.state = 'running' AND other.exclusive_key = next.exclusive_key)
-                 ORDER BY next.run_at, next.id LIMIT 1
+                 ORDER BY next.priority, next.run_at, next.id LIMIT 1
                  FOR UPDATE SKIP LOCKED)
              RETURNING id, kind, payload, organization_id, package_id, state, exclusive_key, attempt, max_attempts,
                  run_at, owner, lease_until, cancel_requested, progress_done, progress_total, message, created_at,
