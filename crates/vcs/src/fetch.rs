@@ -146,7 +146,9 @@ impl Mirror {
             .largest_file(config.max_fetch)
             .limit(config.fetch_timeout);
         let finished = connection.prepare(command).run(0).await?;
-        if !finished.success && finished.stderr.contains("died of signal 25") {
+        if !finished.success && self.unfinished_pack().await? >= config.max_fetch {
+            // It is as large as the limit, and nobody will need it.
+            self.prepare().await?;
             return Err(VcsError::TooLarge {
                 subject: format!("what git received from {}", access.url),
                 limit: config.max_fetch,

@@ -125,6 +125,15 @@ impl Mirror {
         self.judge(doing, &finished)
     }
 
+    /// How large the pack is that a git which did not come to its end has left. For the holder of the lock.
+    pub(crate) async fn unfinished_pack(&self) -> Result<u64, VcsError> {
+        let folder = self.path.join("objects/pack");
+        let size = tokio::task::spawn_blocking(move || largest_temporary(&folder)).await;
+        let size = size.map_err(std::io::Error::other);
+        size.and_then(|size| size)
+            .map_err(VcsError::io("look for an unfinished pack"))
+    }
+
     /// Brings many small packs together once there are too many. For the holder of the lock.
     ///
     /// Without it reading still works, only slower: a failure is for the log.
@@ -236,4 +245,15 @@ fn count_packs(folder: &Path) -> std::io::Result<usize> {
         packs += usize::from(path.extension().is_some_and(|kind| kind == "pack"));
     }
     Ok(packs)
+}
+
+fn largest_temporary(folder: &Path) -> std::io::Result<u64> {
+    let mut largest = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("tmp_") {
+            largest = largest.max(entry.metadata()?.len());
+        }
+    }
+    Ok(largest)
 }

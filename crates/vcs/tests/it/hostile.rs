@@ -183,8 +183,8 @@ async fn what_arrives_stays_packed_and_many_packs_become_few() {
     names.retain(|name| name != "info");
     assert_eq!(names, ["pack"]);
     let packs = names_in(&objects.join("pack"));
-    let packs = packs.iter().filter(|name| name.ends_with(".pack")).count();
-    assert!(packs < 24, "{packs} packs");
+    // Each pack has an index, and perhaps more files beside it.
+    assert!(packs.len() < 24 * 2, "{packs:?}");
     for commit in &commits {
         assert!(mirror.has(commit).await.unwrap());
     }

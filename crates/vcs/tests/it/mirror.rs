@@ -290,13 +290,16 @@ async fn a_pack_over_the_limit_is_refused() {
     let world = World::with(|config| config.max_fetch = 10_000);
     let at = url(&repository.url());
     let wanted = one("refs/heads/main", &commit);
-    let outcome = world
-        .mirror()
-        .fetch(&Access::anonymous(&at), &wanted, &[])
-        .await;
+    let mirror = world.mirror();
+    let outcome = mirror.fetch(&Access::anonymous(&at), &wanted, &[]).await;
     assert!(
         matches!(outcome, Err(VcsError::TooLarge { .. })),
         "{outcome:?}"
+    );
+    let mut left = fs::read_dir(mirror.path().join("objects/pack")).unwrap();
+    assert!(
+        left.next().is_none(),
+        "the unfinished pack still takes room"
     );
 }
 
