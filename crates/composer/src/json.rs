@@ -82,7 +82,7 @@ fn checked_text(bytes: &[u8], limits: Limits) -> Result<&str, InvalidJson> {
     if text.trim().is_empty() {
         return Err(InvalidJson::Empty);
     }
-    if deepest(bytes) > limits.depth {
+    if json_depth(bytes) > limits.depth {
         return Err(InvalidJson::TooDeep {
             limit: limits.depth,
         });
@@ -90,8 +90,8 @@ fn checked_text(bytes: &[u8], limits: Limits) -> Result<&str, InvalidJson> {
     Ok(text)
 }
 
-/// The deepest nesting, counted before anything is built from it.
-fn deepest(json: &[u8]) -> usize {
+/// How deep brackets nest outside of strings, counted before anything is built from a text, valid or not.
+pub fn json_depth(json: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let (mut in_string, mut escaped) = (false, false);
     for byte in json {

@@ -14,7 +14,7 @@ pub mod version;
 
 pub use constraint::{Constraint, InvalidConstraint};
 pub use exclude::ArchiveExclude;
-pub use json::{InvalidJson, Limits};
+pub use json::{InvalidJson, Limits, json_depth};
 pub use lock::LockFile;
 pub use manifest::{Abandoned, Link, Manifest, ManifestError};
 pub use metadata::{Dist, Source, VersionObject};

@@ -252,3 +252,9 @@ fn check_agrees_with_composers_loader() {
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
+
+#[test]
+fn brackets_in_strings_do_not_nest() {
+    assert_eq!(kapelle_composer::json_depth(br#"{"a":"[[[\"[["}"#), 1);
+    assert_eq!(kapelle_composer::json_depth(br#"[{"a":[]},{}]"#), 3);
+}
