@@ -63,7 +63,7 @@ impl Asked {
         let path = request.uri().path();
         Self {
             method: known(request.method()),
-            path: path.get(..PATH).unwrap_or(path).to_owned(),
+            path: path[..path.floor_char_boundary(PATH)].to_owned(),
             route: request.extensions().get::<MatchedPath>().cloned(),
         }
     }
@@ -140,6 +140,16 @@ mod tests {
     use axum::http::StatusCode;
 
     use super::*;
+
+    #[test]
+    fn a_long_path_is_cut_wherever_its_characters_lie() {
+        for start in ["/", "/a", "/ab"] {
+            let path = format!("{start}{}", "\u{20ac}".repeat(9_000));
+            let request = Request::get(&path).body(axum::body::Body::empty()).unwrap();
+            let logged = Asked::of(&request).path;
+            assert!(logged.len() <= PATH && path.starts_with(&logged));
+        }
+    }
 
     #[tokio::test]
     async fn a_panic_is_answered_and_its_cause_kept_for_the_log() {

@@ -14,7 +14,7 @@ use kapelle_storage::db::dists::Dist;
 use super::not_modified::not_modified;
 use super::range::{Wanted, wanted};
 use crate::error::ApiError;
-use crate::extract::{Organization, Segments};
+use crate::extract::{Organization, Segments, plain};
 use crate::state::AppState;
 
 /// Nobody may have such bytes for less than a year without asking again; they never change.
@@ -30,7 +30,11 @@ pub(crate) async fn show(
 ) -> Result<Response, ApiError> {
     let no_access = "there is no such repository, or the token that was sent does not open it";
     let Organization { actor, row } = organization.map_err(|error| error.or_tell(no_access))?;
-    let unknown = || format!("{vendor}/{project} never had a version with the dist {file} here");
+    let unknown = || {
+        let asked = [&vendor, &project, &file].map(|segment| plain(segment));
+        let [vendor, project, file] = asked;
+        format!("{vendor}/{project} never had a version with the dist {file} here")
+    };
     let (name, reference) =
         named(&vendor, &project, &file).ok_or_else(|| ApiError::Missing(unknown()))?;
     let found = dist::find(state.registry(), &actor, &row.slug, &name, reference).await;

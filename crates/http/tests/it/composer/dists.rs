@@ -153,6 +153,11 @@ on_both_databases! {
           "warning": "acme/lib never had a version with the dist c2ccfb22efd62a3456d5c6aa525d51d51e6e0a1e.zip here"
         }
         "#);
+        let loud = app.reader().get("/repo/acme/dists/acme/lib/%1b%5b31m%c2%9b2J.zip").await;
+        assert_eq!(
+            loud.json()["warning"],
+            "acme/lib never had a version with the dist ??31m?2j.zip here"
+        );
         let foreign = app.reader().get(&format!("/repo/acme/dists/acme/other/{commit}.zip")).await;
         assert_eq!(foreign.status, 404);
     }
