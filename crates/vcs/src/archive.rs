@@ -144,6 +144,7 @@ impl TarReader {
         }
         let said = text::clean(&said.unwrap_or_default(), &[]);
         classify::memory(&self.doing, &said, self.most_memory)?;
+        classify::tree(&self.doing, &said)?;
         Err(classify::local(self.mirror.path(), &self.doing, &said))
     }
 }

@@ -181,6 +181,19 @@ pub(crate) fn memory(doing: &str, said: &str, limit: u64) -> Result<(), VcsError
     Err(VcsError::TooLarge { subject, limit })
 }
 
+/// An error if git said that a tree has a path which it never writes: `..`, `.git`.
+pub(crate) fn tree(doing: &str, said: &str) -> Result<(), VcsError> {
+    let path = |line: &str| {
+        let path = line.strip_prefix("error: invalid path '")?;
+        Some(path.trim_end_matches('\'').to_owned())
+    };
+    let Some(path) = said.lines().find_map(path) else {
+        return Ok(());
+    };
+    let doing = doing.to_owned();
+    Err(VcsError::DangerousTree { doing, path })
+}
+
 /// Whether git complains about damaged files. After a fetch that may be the server talking of its own.
 pub(crate) fn is_corrupt(said: &str) -> bool {
     CORRUPT.iter().any(|phrase| said.contains(phrase))

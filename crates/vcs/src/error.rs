@@ -150,6 +150,14 @@ pub enum VcsError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// A tree with a path that nobody should ever write to a disk.
+    #[error("git cannot {doing}: its tree contains the path {path:?}")]
+    DangerousTree {
+        /// What was being done.
+        doing: String,
+        /// The path.
+        path: String,
+    },
     /// It took too long.
     #[error("git was given {} s to {doing} and did not finish", limit.as_secs())]
     TimedOut {

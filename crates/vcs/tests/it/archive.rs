@@ -160,3 +160,30 @@ async fn placeholders_that_blow_a_file_up_do_not_take_all_memory() {
         format!("the memory that git needs to archive {commit} is larger than 134217728 bytes");
     assert_eq!(error.to_string(), sentence);
 }
+
+#[tokio::test]
+async fn a_tree_that_would_leave_its_folder_is_refused_for_good() {
+    let repository = GitRepository::new();
+    let blob = repository.git_with_input(&["hash-object", "-w", "--stdin"], b"x");
+    for name in ["..", ".git", ".GIT"] {
+        let mut entry = format!("100644 {name}\0").into_bytes();
+        entry.extend((0..20).map(|at| u8::from_str_radix(&blob[at * 2..at * 2 + 2], 16).unwrap()));
+        let write = ["hash-object", "-w", "--literally", "-t", "tree", "--stdin"];
+        let tree = repository.git_with_input(&write, &entry);
+        let author = ["-c", "user.name=A", "-c", "user.email=a@example.org"];
+        let make = ["commit-tree", "-m", "x", tree.trim()];
+        let commit = repository.git(&[&author[..], &make].concat());
+        let commit = commit.trim();
+        repository.branch("main", commit);
+        let world = World::new();
+        let mirror = world.mirrored(&url(&repository.url())).await;
+        let stream = mirror.archive(commit, None).await.unwrap();
+        let finished = tokio::task::spawn_blocking(move || stream.finish());
+        let error = finished.await.unwrap().unwrap_err();
+        assert!(error.is_permanent());
+        assert_eq!(
+            error.to_string(),
+            format!("git cannot archive {commit}: its tree contains the path {name:?}")
+        );
+    }
+}
