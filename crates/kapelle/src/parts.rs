@@ -177,6 +177,7 @@ fn git_config(settings: &Settings, data: &Path, outbound: &Client) -> GitConfig 
         max_refs: vcs.max_refs,
         max_tree_entries: vcs.max_tree_entries as u64,
         max_fetch: vcs.max_fetch.0,
+        max_memory: vcs.max_memory.0,
         list_timeout: vcs.list_timeout,
         fetch_timeout: vcs.fetch_timeout,
         read_timeout: vcs.read_timeout,

@@ -62,7 +62,7 @@ pub async fn search(
         .text
         .split_whitespace()
         .take(WORDS)
-        .map(|word| word.to_lowercase().replace('\0', ""))
+        .map(|word| word.to_ascii_lowercase().replace('\0', ""))
         .collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let limit = query.per_page.clamp(1, PAGE);

@@ -5,19 +5,20 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::accept::DefaultAcceptor;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
-use hyper_util::rt::TokioTimer;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use url::Url;
 
+use super::patience::Patient;
 use super::tls;
 use crate::app::App;
 
-/// How long a client may take to send the head of a request.
-const HEAD: Duration = Duration::from_secs(30);
 /// How often old figures are folded together.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// How often it is asked whether connections are left.
@@ -34,6 +35,8 @@ pub(super) struct Listener {
     address: SocketAddr,
     tls: Option<RustlsConfig>,
     metrics: Option<TcpListener>,
+    /// How long a client may take to send the head of a request.
+    limit: Duration,
 }
 
 impl Listener {
@@ -49,6 +52,7 @@ impl Listener {
             address,
             tls,
             metrics,
+            limit: settings.server.header_timeout,
         })
     }
 
@@ -81,21 +85,21 @@ impl Listener {
         router: Router,
         metrics: Option<PrometheusHandle>,
     ) -> anyhow::Result<Serving> {
-        let handle = Handle::new();
+        let (handle, limit) = (Handle::new(), self.limit);
         let mut servers = JoinSet::new();
         if let Some(figures) = &metrics {
             servers.spawn(keep(figures.clone()));
         }
         if let (Some(socket), Some(figures)) = (self.metrics, metrics) {
-            let server = patient(axum_server::from_tcp(socket)?).handle(handle.clone());
+            let server = plain(socket, limit)?.handle(handle.clone());
             servers.spawn(server.serve(kapelle_http::metrics_router(figures).into_make_service()));
         }
         let service = router.into_make_service();
         if let Some(tls) = self.tls {
-            let server = patient(axum_server::from_tcp_rustls(self.socket, tls)?);
+            let server = encrypted(self.socket, tls, limit)?;
             servers.spawn(server.handle(handle.clone()).serve(service));
         } else {
-            let server = patient(axum_server::from_tcp(self.socket)?);
+            let server = plain(self.socket, limit)?;
             servers.spawn(server.handle(handle.clone()).serve(service));
         }
         Ok(Serving {
@@ -167,11 +171,37 @@ fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     Ok(socket)
 }
 
-fn patient<A>(mut server: Server<SocketAddr, A>) -> Server<SocketAddr, A> {
+/// Without TLS every client speaks HTTP/1.
+fn plain(
+    socket: TcpListener,
+    limit: Duration,
+) -> anyhow::Result<Server<SocketAddr, Patient<DefaultAcceptor>>> {
+    let server = axum_server::from_tcp(socket)?;
+    let mut server = server.map(|inner| Patient { inner, limit });
+    *server.http_builder() = Builder::new(TokioExecutor::new()).http1_only();
     server
         .http_builder()
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD);
+        .header_read_timeout(limit);
+    Ok(server)
+}
+
+fn encrypted(
+    socket: TcpListener,
+    tls: RustlsConfig,
+    limit: Duration,
+) -> anyhow::Result<Server<SocketAddr, Patient<RustlsAcceptor>>> {
+    let server = axum_server::from_tcp_rustls(socket, tls)?;
+    let mut server = server.map(|inner| Patient { inner, limit });
     server
+        .http_builder()
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limit)
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limit)
+        .keep_alive_timeout(limit);
+    Ok(server)
 }

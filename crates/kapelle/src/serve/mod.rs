@@ -5,6 +5,7 @@ mod background;
 mod demo;
 mod import;
 mod listener;
+mod patience;
 mod tls;
 
 pub(crate) use arguments::{ServeArguments, WorkerArguments};

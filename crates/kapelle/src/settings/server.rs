@@ -30,6 +30,8 @@ section! {
         /// those into one file with it: `cat /etc/ssl/certs/ca-certificates.crt …/tls/certificate.pem > ca.pem`, then
         /// `composer config cafile "$PWD/ca.pem"`. Or add it to the certificates that the machine trusts.
         tls_self_signed: bool = false,
+        /// How long a client may take to send the head of a request, and to greet after a TLS handshake.
+        header_timeout: Duration = Duration::from_secs(30),
         /// How long a stopping process waits for running requests and jobs. What is not done then goes back to the queue.
         shutdown_timeout: Duration = Duration::from_secs(30),
     }

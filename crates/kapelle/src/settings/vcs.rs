@@ -31,5 +31,7 @@ section! {
         max_tree_entries: usize = 200_000,
         /// How much one fetch may bring.
         max_fetch: Size = Size(8 << 30),
+        /// How much memory one git process may take.
+        max_memory: Size = Size(4 << 30),
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use kapelle_outbound::{AddressPolicy, Client, ClientConfig, HeaderMap, HeaderValue, Url};
 use kapelle_testing::process::Process;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::world::{Installation, library};
 
@@ -301,4 +302,21 @@ async fn a_job_that_does_not_end_in_time_goes_back_to_the_queue() {
         .json(&["job", "list", "--state", "queued"])
         .await;
     assert_eq!(queued[0]["kind"], "SyncPackage", "{queued:#}");
+}
+
+#[tokio::test]
+async fn who_connects_and_says_nothing_is_dropped() {
+    let installation = Installation::new().set("KAPELLE_SERVER__HEADER_TIMEOUT", "1s");
+    let (_server, url) = installation.serve(&[]).await;
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    for said in ["", "P", "PRI * HTTP/2.0\r\n", "GET / HTTP/1.1\r\nHost: x"] {
+        let mut client = tokio::net::TcpStream::connect(address)
+            .await
+            .expect("a connection");
+        client.write_all(said.as_bytes()).await.expect("sent");
+        let mut rest = Vec::new();
+        let dropped = client.read_to_end(&mut rest);
+        let ended = tokio::time::timeout(Duration::from_secs(20), dropped).await;
+        assert!(ended.is_ok(), "{said:?} is borne with for ever");
+    }
 }

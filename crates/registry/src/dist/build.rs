@@ -134,7 +134,9 @@ impl From<std::io::Error> for Failure {
 impl From<VcsError> for Failure {
     fn from(error: VcsError) -> Self {
         match error {
-            VcsError::TooManyEntries { .. } => Self::Unbuildable(error.to_string()),
+            VcsError::TooManyEntries { .. }
+            | VcsError::TooLarge { .. }
+            | VcsError::DangerousTree { .. } => Self::Unbuildable(error.to_string()),
             VcsError::CommitMissing { .. } => Self::Unavailable(NO_COPY.to_owned()),
             other => Self::Unavailable(other.to_string()),
         }
@@ -144,7 +146,12 @@ impl From<VcsError> for Failure {
 impl From<ArchiveError> for Failure {
     fn from(error: ArchiveError) -> Self {
         match error {
-            ArchiveError::Read(_) | ArchiveError::Write(_) => Self::Unavailable(error.to_string()),
+            // Git's own verdict travels inside the stream's error.
+            ArchiveError::Read(source) => match source.downcast::<VcsError>() {
+                Ok(verdict) => verdict.into(),
+                Err(source) => source.into(),
+            },
+            ArchiveError::Write(source) => source.into(),
             other => Self::Unbuildable(other.to_string()),
         }
     }
