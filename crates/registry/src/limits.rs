@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use kapelle_composer::manifest::MANIFEST_LIMITS;
+use kapelle_composer::{Limits as JsonLimits, Manifest, ManifestError};
+
 /// One mebibyte.
 pub const MIB: u64 = 1024 * 1024;
 
@@ -45,4 +48,13 @@ impl Default for Limits {
             undo: Duration::from_hours(30 * 24),
         }
     }
+}
+
+/// Reads a composer.json whose size was judged by [`Limits::manifest`] when it came out of its repository.
+pub(crate) fn manifest(bytes: &[u8]) -> Result<Manifest, ManifestError> {
+    let limits = JsonLimits {
+        bytes: usize::MAX,
+        ..MANIFEST_LIMITS
+    };
+    Manifest::parse_within(bytes, limits)
 }

@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Seek};
 
 use kapelle_archive::{ArchiveError, DistOptions, DistReport, Limits as ArchiveLimits, write_dist};
-use kapelle_composer::{ArchiveExclude, Manifest};
+use kapelle_composer::ArchiveExclude;
 use kapelle_storage::StorageError;
 use kapelle_storage::db::blobs;
 use kapelle_storage::db::dists::{self as rows, Dist};
@@ -15,6 +15,7 @@ use tempfile::NamedTempFile;
 use super::DistError;
 use crate::blob;
 use crate::flights::Flights;
+use crate::limits;
 use crate::registry::Registry;
 
 /// Builds that are under way in this process.
@@ -191,7 +192,7 @@ impl Source {
             .read_files(&wanted, registry.limits().manifest)
             .await?;
         let patterns = match files.into_iter().next().map(|file| file.content) {
-            Some(FileContent::Found(bytes)) => Manifest::parse(&bytes)
+            Some(FileContent::Found(bytes)) => limits::manifest(&bytes)
                 .map(|manifest| manifest.archive_excludes())
                 .unwrap_or_default(),
             _ => Vec::new(),

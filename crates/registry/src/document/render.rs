@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kapelle_composer::metadata::{self, Dist, Source, VersionObject};
-use kapelle_composer::{Abandoned, Manifest, PackageName, Stability};
+use kapelle_composer::{Abandoned, PackageName, Stability};
 use kapelle_storage::db::packages::Package;
 use kapelle_storage::db::versions::Version;
 use serde_json::{Map, Value};
 
 use super::compress::compress;
 use super::package::PackageDocuments;
+use crate::limits;
 
 /// Everything that a package's documents are made of.
 #[derive(Debug)]
@@ -63,7 +64,7 @@ fn object(
     repository: &str,
 ) -> Result<Map<String, Value>, String> {
     let manifest =
-        Manifest::parse(version.manifest.as_bytes()).map_err(|error| error.to_string())?;
+        limits::manifest(version.manifest.as_bytes()).map_err(|error| error.to_string())?;
     let reference = &version.reference;
     let url = format!("{repository}/dists/{name}/{reference}.zip");
     let shasum = material
@@ -118,7 +119,7 @@ const PROVIDED_NAME: usize = 255;
 fn provided_names(versions: &[Version]) -> Vec<String> {
     let names: BTreeSet<String> = versions
         .iter()
-        .filter_map(|version| Manifest::parse(version.manifest.as_bytes()).ok())
+        .filter_map(|version| limits::manifest(version.manifest.as_bytes()).ok())
         .flat_map(|manifest| manifest.provided_names())
         .filter(|name| name.len() <= PROVIDED_NAME)
         .collect();

@@ -9,6 +9,7 @@ use kapelle_storage::db::versions::Version;
 use super::observe::Observation;
 use super::plan::Plan;
 use crate::document;
+use crate::limits;
 
 /// The columns of a package's row that upstream decides about.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl Identity {
             .find(|version| version.default_branch)
             .or_else(|| candidates().max_by_key(|version| version.released_at));
         let manifest =
-            speaking.and_then(|version| Manifest::parse(version.manifest.as_bytes()).ok());
+            speaking.and_then(|version| limits::manifest(version.manifest.as_bytes()).ok());
         let manifest = manifest.as_ref();
         Self {
             name: name.as_str().to_owned(),

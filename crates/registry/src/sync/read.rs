@@ -8,6 +8,7 @@ use kapelle_vcs::{FileAt, FileContent, Mirror, VcsError};
 
 use super::observe::Failure;
 use crate::jobs::{JobContext, JobError};
+use crate::limits;
 
 /// Refs that are read at once.
 const CHUNK: usize = 100;
@@ -145,7 +146,7 @@ fn declared_name(manifest: &Manifest) -> Option<String> {
 fn parse(content: FileContent, limit: u64) -> Result<(Manifest, String), String> {
     match content {
         FileContent::Found(bytes) => {
-            let manifest = Manifest::parse(&bytes).map_err(|error| error.to_string())?;
+            let manifest = limits::manifest(&bytes).map_err(|error| error.to_string())?;
             let text = String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string())?;
             Ok((manifest, text))
         }

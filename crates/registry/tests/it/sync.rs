@@ -146,4 +146,15 @@ on_both_databases! {
         assert!(ran.message.contains("no package name was found"), "{}", ran.message);
         assert!(world.now(&package).await.sync_error.is_some());
     }
+
+    async fn a_larger_limit_lets_larger_manifests_in(url: String) {
+        let limits = Limits { manifest: 2 << 20, ..Limits::default() };
+        let world = World::with_limits(&url, limits).await;
+        let long = "x".repeat(3 << 19);
+        let manifest = format!(r#"{{"name": "acme/lib", "extra": {{"x": "{long}"}}}}"#);
+        let repository = GitRepository::with_releases(&[("1.0.0", &manifest)]);
+        world.add(&repository).await;
+        world.work().await;
+        assert_eq!(world.numbers("p2/acme/lib.json").await, ["1.0.0"]);
+    }
 }
