@@ -1,11 +1,15 @@
 # What one does here. CI runs `make ci`, a newcomer `scripts/demo` and `scripts/test`.
-.PHONY: demo test lint fmt doc deny ci
+.PHONY: demo test bench lint fmt doc deny ci
 
 demo: ## build quickly and serve two demonstration packages
 	scripts/demo
 
 test: ## run all tests, installing what they need
 	scripts/test
+
+bench: ## compare the release build with what is as fast as can be
+	cargo build --release -p kapelle
+	benches/hot.py --kapelle target/release/kapelle
 
 lint: ## formatting, clippy without warnings, scripts that parse
 	cargo fmt --all --check
