@@ -186,17 +186,13 @@ impl Source {
         mirror: &Mirror,
         package: &Package,
         reference: &str,
-    ) -> Result<Self, VcsError> {
+    ) -> Result<Self, Failure> {
         let wanted = [(reference.to_owned(), "composer.json".to_owned())];
         let files = mirror
             .read_files(&wanted, registry.limits().manifest)
             .await?;
-        let patterns = match files.into_iter().next().map(|file| file.content) {
-            Some(FileContent::Found(bytes)) => limits::manifest(&bytes)
-                .map(|manifest| manifest.archive_excludes())
-                .unwrap_or_default(),
-            _ => Vec::new(),
-        };
+        let content = files.into_iter().next().map(|file| file.content);
+        let patterns = excluded(content.unwrap_or(FileContent::NoCommit))?;
         let tree = mirror.tree(reference).await?;
         let times = mirror.commit_times(&[reference.to_owned()]).await?;
         let name = package
@@ -212,6 +208,21 @@ impl Source {
                 .get(reference)
                 .map_or(0, |time| time.committed / 1_000),
         })
+    }
+}
+
+/// The patterns of `archive.exclude`. Where they cannot be read there is no dist: it would have files that its author
+/// keeps out, and other bytes than one that was made while they could be read.
+fn excluded(content: FileContent) -> Result<Vec<String>, Failure> {
+    match content {
+        FileContent::Found(bytes) => limits::manifest(&bytes)
+            .map(|manifest| manifest.archive_excludes())
+            .map_err(|error| Failure::Unbuildable(error.to_string())),
+        FileContent::Missing | FileContent::Folder => Ok(Vec::new()),
+        FileContent::TooLarge(size) => Err(Failure::Unavailable(format!(
+            "its composer.json has {size} bytes, more than the limits.manifest that is set now"
+        ))),
+        FileContent::NoCommit => Err(Failure::Unavailable(NO_COPY.to_owned())),
     }
 }
 

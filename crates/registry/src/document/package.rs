@@ -33,9 +33,12 @@ impl PackageDocuments {
         let organization =
             organizations::find_by_id(&mut connection, material.package.organization_id).await?;
         drop(connection);
-        let slug = organization
-            .map(|organization| organization.slug)
-            .unwrap_or_default();
+        // Links to nowhere would be cached by clients: rather none.
+        let Some(slug) = organization.map(|organization| organization.slug) else {
+            return Err(JobError::Fail(
+                "the package's organization is gone".to_owned(),
+            ));
+        };
         let base_url = registry.public_url().to_string();
         let repository = registry.repository_url(&slug);
         let rendered =

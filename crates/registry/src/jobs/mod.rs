@@ -26,6 +26,7 @@ use serde::de::DeserializeOwned;
 
 use crate::access::{self, Denied};
 use crate::actor::Actor;
+use crate::audit;
 use crate::clock::{MINUTE, Millis, SECOND};
 use crate::registry::Registry;
 
@@ -187,10 +188,15 @@ pub async fn cancel(registry: &Registry, actor: &Actor, id: i64) -> Result<(), S
     let row = show(registry, actor, id).await?;
     access::administer(actor, row.organization_id.unwrap_or(0))?;
     let mut transaction = registry.database().write().await?;
-    let cancelled = rows::cancel(&mut transaction, id, registry.now()).await?;
-    transaction.commit().await?;
-    match cancelled {
-        Cancelled::AtOnce | Cancelled::Requested => Ok(()),
-        Cancelled::TooLate => Err(ShowError::Ended(id)),
+    if rows::cancel(&mut transaction, id, registry.now()).await? == Cancelled::TooLate {
+        return Err(ShowError::Ended(id));
     }
+    let entry = audit::Entry {
+        organization_id: row.organization_id,
+        action: "job.cancel",
+        subject: &id.to_string(),
+        detail: serde_json::json!({ "kind": row.kind }),
+    };
+    audit::record(registry, &mut transaction, actor, entry).await?;
+    Ok(transaction.commit().await?)
 }

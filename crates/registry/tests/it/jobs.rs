@@ -3,6 +3,7 @@
 use kapelle_registry::clock::{DAY, HOUR, MINUTE, SECOND};
 use kapelle_registry::jobs::{self, End, Worker};
 use kapelle_registry::{Actor, package};
+use kapelle_storage::db::audit;
 use kapelle_storage::db::changes;
 use kapelle_storage::db::jobs as rows;
 use kapelle_testing::git::GitRepository;
@@ -91,6 +92,10 @@ on_both_databases! {
         let job = package::sync(&world.registry, &Actor::Operator, &added).await.unwrap();
         jobs::cancel(&world.registry, &Actor::Operator, job).await.unwrap();
         assert!(world.work().await.is_empty());
+        let mut connection = world.registry.database().read().await.unwrap();
+        let audited = audit::list(&mut connection, Some(world.organization_id), None, 1).await.unwrap();
+        drop(connection);
+        assert_eq!((audited[0].action.as_str(), &audited[0].subject), ("job.cancel", &job.to_string()));
         let again = jobs::cancel(&world.registry, &Actor::Operator, job).await.unwrap_err();
         assert_eq!(again.to_string(), format!("job {job} has ended: there is nothing to cancel"));
     }

@@ -3,7 +3,7 @@
 use kapelle_registry::credential::{self, CredentialKind, NewCredential};
 use kapelle_registry::installation::{self, InstallationError};
 use kapelle_registry::secrets::Secrets;
-use kapelle_registry::{Actor, Random, dist};
+use kapelle_registry::{Actor, Limits, Random, dist};
 use kapelle_testing::git::GitRepository;
 use kapelle_testing::on_both_databases;
 
@@ -68,5 +68,25 @@ on_both_databases! {
         let refused = add(LOCKED_KEY).await.unwrap_err().to_string();
         assert!(refused.contains("passphrase"), "{refused}");
         add(OPEN_KEY).await.unwrap();
+    }
+
+    async fn files_that_an_author_keeps_out_do_not_slip_in_when_a_limit_is_lowered(url: String) {
+        let world = World::new(&url).await;
+        let long = "x".repeat(2_000);
+        let manifest = format!(
+            r#"{{"name": "acme/lib", "description": "{long}", "archive": {{"exclude": ["/secret"]}}}}"#
+        );
+        let repository = GitRepository::with_releases(&[("1.0.0", &manifest)]);
+        world.add(&repository).await;
+        world.worker.run_next().await.unwrap();
+        let reference = repository.resolve("refs/tags/1.0.0").unwrap();
+
+        let lowered = world.process_with(Limits { manifest: 1_000, ..Limits::default() });
+        let name = "acme/lib".parse().unwrap();
+        let refused = dist::find(&lowered, &Actor::Operator, "acme", &name, &reference).await;
+        let sentence = refused.unwrap_err().to_string();
+        assert!(sentence.contains("limits.manifest"), "{sentence}");
+        world.work().await;
+        assert!(!world.dist("acme/lib", &reference).await.is_empty());
     }
 }

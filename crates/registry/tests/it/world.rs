@@ -57,10 +57,12 @@ impl World {
 
     /// Another process on the same database, with a memory of its own.
     pub(crate) fn other_process(&self) -> Registry {
-        let (database, limits) = (
-            self.registry.database().clone(),
-            self.registry.limits().clone(),
-        );
+        self.process_with(self.registry.limits().clone())
+    }
+
+    /// Another process whose settings have other limits.
+    pub(crate) fn process_with(&self, limits: Limits) -> Registry {
+        let database = self.registry.database().clone();
         let blobs = self.registry.blobs().clone();
         Self::process(&self.folder, database, blobs, &self.clock, limits)
     }
