@@ -13,6 +13,7 @@ mod publish;
 mod read;
 mod repair;
 mod step;
+mod timing;
 mod upstream;
 
 use kapelle_composer::PackageName;
@@ -23,6 +24,7 @@ use crate::dist;
 use crate::document;
 use crate::jobs::{JobContext, JobError};
 use plan::Plan;
+use timing::timed;
 
 /// Synchronizes one package with its repository; the text says what changed.
 pub(crate) async fn run(context: &JobContext, package_id: i64) -> Result<String, JobError> {
@@ -65,9 +67,10 @@ async fn synchronize(context: &JobContext, package: &Package) -> Result<String, 
         return Ok("nothing changed".to_owned());
     }
     let name = observation.name(package)?;
-    let plan = plan::plan(context, package, &name, &observation).await?;
-    protect_old_references(context, package, &plan).await?;
-    let published = publish::publish(context, package, &name, &observation, plan).await?;
+    let plan = timed("plan", plan::plan(context, package, &name, &observation)).await?;
+    timed("protect", protect_old_references(context, package, &plan)).await?;
+    let publish = publish::publish(context, package, &name, &observation, plan);
+    let published = timed("publish", publish).await?;
     Ok(summary(&name, published))
 }
 

@@ -12,6 +12,7 @@ use kapelle_vcs::{Listing, Mirror, VcsError};
 use super::difference::{Difference, is_default};
 use super::read::{self, ObservedRef};
 use super::repair;
+use super::timing::timed;
 use super::upstream::Upstream;
 use crate::jobs::{JobContext, JobError};
 
@@ -77,7 +78,7 @@ pub(super) async fn observe(
     package: &Package,
 ) -> Result<Observation, JobError> {
     let mut upstream = Upstream::of(context, package).await?;
-    let listing = upstream.list(context).await?;
+    let listing = timed("list", upstream.list(context)).await?;
     if listing.refs.is_empty() && package.name.is_some() {
         return Err(JobError::Fail(format!(
             "{} has no branches and tags any more. Everything published stays; \
@@ -134,7 +135,7 @@ async fn look(
     let mut changed = Vec::new();
     // Also when nothing differs: the mirror may be another machine's, or have been lost.
     if !difference.is_empty() || !has_all(mirror, listing).await? {
-        let at = fetch(mirror, upstream, listing, &difference).await?;
+        let at = timed("fetch", fetch(mirror, upstream, listing, &difference)).await?;
         for (name, commit) in &mut difference.read {
             // Upstream may have moved on since it listed its refs.
             if let Some(fetched) = at.get(name) {
@@ -143,7 +144,8 @@ async fn look(
         }
         context.check()?;
         let published = bytes_besides(&live, &difference);
-        changed = read::read(context, mirror, difference.read, published).await?;
+        let read = read::read(context, mirror, difference.read, published);
+        changed = timed("read", read).await?;
     }
     let root = changed
         .iter()

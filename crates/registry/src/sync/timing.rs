@@ -1,0 +1,12 @@
+//! How long the steps of a synchronization take: `kapelle_sync_seconds{step}`.
+
+use std::time::Instant;
+
+/// Does a step's work and notes how long it took, however it ended.
+pub(super) async fn timed<T>(step: &'static str, work: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    let outcome = work.await;
+    metrics::histogram!("kapelle_sync_seconds", "step" => step)
+        .record(started.elapsed().as_secs_f64());
+    outcome
+}
