@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use kapelle_registry::jobs::Worker;
 use kapelle_registry::{Actor, Registry, organization};
 use kapelle_storage::db::facts;
 use kapelle_storage::db::organizations::Organization;
@@ -46,6 +47,12 @@ impl App {
         let opened = Opened::open(&loaded.settings, &data, workspace.path()).await?;
         let public_url = public_url(&loaded.settings, &opened).await?;
         let registry = opened.registry(loaded.settings.vcs.protocols.clone(), public_url);
+        registry.check_disk().await;
+        for process in workspace.gone() {
+            // Without its folder's lock it is dead, so nobody has to wait until its leases run out.
+            let released = Worker::new(registry.clone(), process.clone()).release().await?;
+            tracing::info!(process, released, "what an ended process was doing is begun anew");
+        }
         Ok(Self {
             loaded,
             data,

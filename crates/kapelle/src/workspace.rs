@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use kapelle_failpoint::reach;
 
 /// The lock of a folder: held as long as its process lives.
 const LOCK: &str = "lock";
@@ -12,6 +13,7 @@ const LOCK: &str = "lock";
 #[derive(Debug)]
 pub(crate) struct Workspace {
     path: PathBuf,
+    gone: Vec<String>,
     lock: Option<File>,
 }
 
@@ -22,9 +24,12 @@ impl Workspace {
         // Whoever makes or removes folders here holds this lock, so that no folder is seen before its own lock is held.
         let door = lock_file(&parent.join(LOCK))?;
         door.lock().with_context(|| unusable(parent))?;
+        let mut gone = Vec::new();
         for entry in fs::read_dir(parent).with_context(|| unusable(parent))? {
-            let path = entry.with_context(|| unusable(parent))?.path();
+            let entry = entry.with_context(|| unusable(parent))?;
+            let path = entry.path();
             if path.is_dir() && is_abandoned(&path)? {
+                gone.push(entry.file_name().to_string_lossy().into_owned());
                 tracing::info!(path = %path.display(), "removing what an ended process left");
                 fs::remove_dir_all(&path)
                     .with_context(|| format!("{} cannot be removed", path.display()))?;
@@ -34,10 +39,17 @@ impl Workspace {
         fs::create_dir(&path).with_context(|| unusable(&path))?;
         let lock = lock_file(&path.join(LOCK))?;
         lock.lock().with_context(|| unusable(&path))?;
+        reach("after a temporary folder is made");
         Ok(Self {
             path,
+            gone,
             lock: Some(lock),
         })
+    }
+
+    /// The names of the processes that ended without removing their folders.
+    pub(crate) fn gone(&self) -> &[String] {
+        &self.gone
     }
 
     /// Where it is.
@@ -91,6 +103,7 @@ mod tests {
         let other = Workspace::open(parent.path(), "other").unwrap();
         assert!(living.path().is_dir());
         assert!(!parent.path().join("dead").exists());
+        assert_eq!(other.gone(), ["dead"]);
         drop(living);
         assert!(!parent.path().join("living").exists());
         assert!(other.path().is_dir());

@@ -1,12 +1,12 @@
 //! Secrets at rest: XChaCha20-Poly1305, bound to the table, column and row that hold them.
 
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use kapelle_failpoint::reach;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::random::Random;
@@ -73,25 +73,11 @@ impl Secrets {
             path: path.display().to_string(),
             source,
         };
-        let fresh = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path);
-        match fresh {
-            Ok(mut file) => {
-                let text = random.hex::<KEY_LENGTH>();
-                file.write_all(text.as_bytes())
-                    .and_then(|()| file.sync_all())
-                    .map_err(io)?;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(io(error)),
+        if !path.exists() {
+            make_key_file(path, &random).map_err(io)?;
         }
         let mut text = String::new();
-        OpenOptions::new()
-            .read(true)
-            .open(path)
+        File::open(path)
             .and_then(|file| file.take(1024).read_to_string(&mut text))
             .map_err(io)?;
         let key = parse_key(text.trim()).ok_or_else(|| SecretsError::KeyFile {
@@ -141,6 +127,27 @@ impl Secrets {
             .map(Into::into)
             .map_err(|_| refused())
     }
+}
+
+/// The file is there with its key in it or not at all, whenever this is cut short: without its key everything that was
+/// sealed is lost. Of several processes that start at once, one makes it.
+fn make_key_file(path: &Path, random: &Random) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".secret.key-")
+        .tempfile_in(folder)?;
+    file.write_all(random.hex::<KEY_LENGTH>().as_bytes())?;
+    file.as_file().sync_all()?;
+    reach("before the key file is renamed");
+    match file.persist_noclobber(path) {
+        Err(failed) if failed.error.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(failed.error);
+        }
+        _ => {}
+    }
+    reach("after the key file is renamed");
+    File::open(folder)?.sync_all()
 }
 
 fn parse_key(text: &str) -> Option<[u8; KEY_LENGTH]> {

@@ -1,7 +1,9 @@
 //! Connections and transactions, and the few functions that run a statement on either.
 
 use std::fmt;
+use std::panic::Location;
 
+use kapelle_failpoint::reach_from;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
 
@@ -68,12 +70,19 @@ impl HasSession for Transaction {
 
 impl Transaction {
     /// Makes everything written durable and visible to others.
-    pub async fn commit(self) -> Result<()> {
-        match self.0 {
-            WriteTransaction::Sqlite(transaction) => transaction.commit().await,
-            WriteTransaction::Postgres(transaction) => transaction.commit().await,
+    #[track_caller]
+    pub fn commit(self) -> impl Future<Output = Result<()>> + Send {
+        let caller = Location::caller();
+        async move {
+            reach_from("before commit", caller);
+            match self.0 {
+                WriteTransaction::Sqlite(transaction) => transaction.commit().await,
+                WriteTransaction::Postgres(transaction) => transaction.commit().await,
+            }
+            .map_err(|source| StorageError::query("COMMIT", source))?;
+            reach_from("after commit", caller);
+            Ok(())
         }
-        .map_err(|source| StorageError::query("COMMIT", source))
     }
 
     /// Which database this runs on.

@@ -81,6 +81,7 @@ impl TarReader {
             .spawn()
             .map_err(|error| git.not_started(error))?;
         let group = Arc::new(Group::of(Some(child.id())));
+        git.started();
         git.cap(&group).map_err(VcsError::io(doing.as_str()))?;
         let pipes = child.stdout.take().zip(child.stderr.take());
         let (stdout, mut stderr) = pipes

@@ -4,28 +4,57 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use kapelle_failpoint::reach;
+
 const CONFIG: &str = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
 /// A branch that does not exist, so that nothing depends on it.
 const HEAD: &str = "ref: refs/heads/kapelle-none\n";
 
 /// Creates an empty bare repository, complete or not at all. One that exists stays.
+///
+/// Only for whoever holds the repository's lock.
 pub(crate) fn create(path: &Path) -> io::Result<()> {
     if path.exists() {
         return Ok(());
     }
-    let parent = path.parent().unwrap_or(Path::new("."));
-    let fresh = tempfile::Builder::new()
-        .prefix(".new-")
-        .tempdir_in(parent)?;
-    let inside = fresh.path();
-    fs::create_dir_all(inside.join("objects/pack"))?;
-    fs::create_dir_all(inside.join("refs/heads"))?;
-    fs::create_dir_all(inside.join("refs/tags"))?;
-    fs::write(inside.join("config"), CONFIG)?;
-    fs::write(inside.join("HEAD"), HEAD)?;
-    match fs::rename(inside, path) {
-        Err(_) if path.exists() => Ok(()),
-        outcome => outcome,
+    let fresh = path.with_extension("new");
+    remove_folder(&fresh)?;
+    fs::create_dir_all(fresh.join("objects/pack"))?;
+    fs::create_dir_all(fresh.join("refs/heads"))?;
+    fs::create_dir_all(fresh.join("refs/tags"))?;
+    fs::write(fresh.join("config"), CONFIG)?;
+    fs::write(fresh.join("HEAD"), HEAD)?;
+    reach("before a mirror is renamed");
+    fs::rename(fresh, path)?;
+    reach("after a mirror is renamed");
+    Ok(())
+}
+
+/// Removes a repository: at once for everybody who looks, whenever its files follow.
+///
+/// Only for whoever holds the repository's lock.
+pub(crate) fn destroy(path: &Path) -> io::Result<()> {
+    finish_destroying(path)?;
+    let gone = path.with_extension("gone");
+    match fs::rename(path, &gone) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    reach("after a mirror is taken away");
+    remove_folder(&gone)
+}
+
+/// Removes the files of a repository whose removal was cut short.
+///
+/// Only for whoever holds the repository's lock.
+pub(crate) fn finish_destroying(path: &Path) -> io::Result<()> {
+    remove_folder(&path.with_extension("gone"))
+}
+
+fn remove_folder(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

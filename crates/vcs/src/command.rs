@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use kapelle_failpoint::reach;
+
 use crate::classify;
 use crate::error::VcsError;
 use crate::git::{Git, GitConfig};
@@ -22,6 +24,8 @@ pub(crate) struct GitCommand {
     command: Command,
     binary: String,
     home: PathBuf,
+    /// The subcommand: `fetch`.
+    verb: String,
     /// For sentences: "list the refs of …".
     doing: String,
     config: Vec<(String, String)>,
@@ -117,6 +121,7 @@ impl GitCommand {
             command,
             binary: config.binary.display().to_string(),
             home: git.home(),
+            verb: arguments.first().copied().unwrap_or_default().to_owned(),
             doing: doing.into(),
             config: settings,
             secrets: Vec::new(),
@@ -183,6 +188,11 @@ impl GitCommand {
         &self.doing
     }
 
+    /// For those who start it themselves: it runs.
+    pub(crate) fn started(&self) {
+        reach(format_args!("git {} started", self.verb));
+    }
+
     /// Runs it and collects its output, which may be `max_output` bytes long.
     pub(crate) async fn run(self, max_output: usize) -> Result<Finished, VcsError> {
         let mut stdout = Vec::new();
@@ -216,12 +226,14 @@ impl GitCommand {
         let child = command.spawn().map_err(|error| self.not_started(error))?;
         drop(command);
         let group = Group::of(child.id());
+        self.started();
         self.cap(&group).map_err(|error| self.failed(error))?;
         let input = std::mem::take(&mut self.input);
         match attend(child, group, input, self.limit, sink).await {
             Ok(ended) => {
                 let stderr = text::clean(&ended.stderr, &self.secrets);
                 tracing::debug!(doing = self.doing, status = %ended.status, "git ended");
+                reach(format_args!("git {} ended", self.verb));
                 if !ended.status.success() {
                     classify::memory(&self.doing, &stderr, self.most_memory)?;
                 }

@@ -1,6 +1,8 @@
 //! The git command as this program uses it: its settings, its folders, its limits.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,7 +121,7 @@ impl Git {
         let shared = Arc::new(Shared { config, reads });
         let git = Self { shared };
         std::fs::create_dir_all(git.home()).map_err(VcsError::io(&*doing))?;
-        bare::create(&git.empty_repository()).map_err(VcsError::io(doing))?;
+        git.make_empty_repository().map_err(VcsError::io(doing))?;
         Ok(git)
     }
 
@@ -154,6 +156,12 @@ impl Git {
     /// A repository without refs and objects: what git reads there depends on nothing but the objects lent to it.
     pub(crate) fn empty_repository(&self) -> PathBuf {
         self.own_folder().join("empty.git")
+    }
+
+    fn make_empty_repository(&self) -> io::Result<()> {
+        let lock = File::create(self.own_folder().join("lock"))?;
+        lock.lock()?;
+        bare::create(&self.empty_repository())
     }
 
     /// Waits for the right to run one more reading command.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use kapelle_failpoint::reach;
+
 use crate::bare;
 use crate::classify;
 use crate::command::{Finished, GitCommand};
@@ -171,10 +173,7 @@ impl Mirror {
         let _lock = self.lock().await?;
         let path = self.path.clone();
         let doing = format!("remove the mirror {}", path.display());
-        let removed = tokio::task::spawn_blocking(move || match fs::remove_dir_all(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        });
+        let removed = tokio::task::spawn_blocking(move || bare::destroy(&path));
         removed
             .await
             .map_err(std::io::Error::other)
@@ -197,11 +196,14 @@ impl Mirror {
                 detail: "one of its folders is missing".to_owned(),
             }),
             outcome => outcome.map_err(VcsError::io(doing)),
+            bare::finish_destroying(&path)?;
         }
     }
 
     pub(crate) async fn lock(&self) -> Result<Lock, VcsError> {
-        Lock::acquire(&self.lock, self.git.config().read_timeout).await
+        let lock = Lock::acquire(&self.lock, self.git.config().read_timeout).await?;
+        reach("after a mirror is locked");
+        Ok(lock)
     }
 
     /// Moves refs into one file. For the holder of the lock.

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use kapelle_failpoint::reach;
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
 use time::OffsetDateTime;
@@ -84,6 +85,7 @@ impl<W: Write> ZipWriter<W> {
         local.extend(name);
         self.write_all(&local).map_err(ArchiveError::Write)?;
         spool.copy(&entry.data, self).map_err(ArchiveError::Write)?;
+        reach("while a zip is written");
 
         self.directory.extend(b"PK\x01\x02");
         self.directory.extend(MADE_BY.to_le_bytes());

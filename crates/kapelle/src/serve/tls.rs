@@ -77,6 +77,14 @@ fn make_once(server: &Server, data: &Path) -> anyhow::Result<(PathBuf, PathBuf)>
     }
     let made = rcgen::generate_simple_self_signed(names.clone())
         .context("no TLS certificate could be made")?;
+    // Last written and first removed: while it is not there, nothing else counts.
+    match std::fs::remove_file(&names_file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error)
+                .with_context(|| format!("{} cannot be removed", names_file.display()));
+        }
+        _ => {}
+    }
     write(&key, &made.signing_key.serialize_pem(), 0o600)?;
     write(&certificate, &made.cert.pem(), 0o644)?;
     write(&names_file, &names.join("\n"), 0o644)?;

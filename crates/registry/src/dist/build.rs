@@ -4,6 +4,7 @@ use std::io::{BufWriter, Seek};
 
 use kapelle_archive::{ArchiveError, DistOptions, DistReport, Limits as ArchiveLimits, write_dist};
 use kapelle_composer::ArchiveExclude;
+use kapelle_failpoint::reach;
 use kapelle_storage::StorageError;
 use kapelle_storage::db::blobs;
 use kapelle_storage::db::dists::{self as rows, Dist};
@@ -49,6 +50,7 @@ pub(crate) async fn build(
     let made = make(registry, &mirror, package, reference).await;
     let (file, report) = made.map_err(|failure| failure.about(package, reference))?;
     store(registry, package, reference, &file, &report).await
+    reach("before a dist is stored");
 }
 
 /// Makes a dist's lost bytes anew. Only the very same bytes are accepted: their checksum is in lock files.

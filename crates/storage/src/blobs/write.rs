@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use kapelle_failpoint::reach;
 use object_store::buffered::BufWriter;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -33,11 +34,15 @@ impl Blobs {
         if self.size(sha256).await? == Some(size) {
             return Ok(());
         }
+        reach("before a blob is written");
         let mut file = File::open(path).await.map_err(unreadable)?;
         let mut writer = BufWriter::with_capacity(Arc::clone(&self.store), self.key(sha256)?, PART)
             .with_max_concurrency(PARTS_AT_ONCE);
         match copy(&mut file, &mut writer).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                reach("after a blob is renamed");
+                Ok(())
+            }
             Err(failure) => {
                 // What was uploaded is of no use; should this fail too, the bucket's own rules clean up.
                 if let Err(error) = writer.abort().await {
@@ -64,7 +69,9 @@ async fn copy(file: &mut File, writer: &mut BufWriter) -> Result<(), Failure> {
             break;
         }
         writer.put(chunk.freeze()).await.map_err(Failure::Write)?;
+        reach("while a blob is written");
     }
+    reach("before a blob is renamed");
     writer.shutdown().await.map_err(|error| {
         Failure::Write(object_store::Error::Generic {
             store: "blob",
