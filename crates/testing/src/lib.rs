@@ -9,3 +9,4 @@ pub mod postgres;
 pub mod process;
 pub mod s3;
 pub mod ssh_server;
+pub mod tcp_proxy;

@@ -3,7 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use crate::tcp_proxy::TcpProxy;
 
 /// Names the server that tests use: the URL of a user who may create databases.
 const VARIABLE: &str = "KAPELLE_TEST_POSTGRES";
@@ -33,6 +36,18 @@ impl TestPostgres {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// A proxy in front of the server, and the URL of this database through it.
+    pub async fn proxied(&self) -> (TcpProxy, String) {
+        let server: PgConnectOptions = self.url.parse().expect("the URL of a server");
+        let place = (server.get_host().to_owned(), server.get_port());
+        let mut found = tokio::net::lookup_host(&place)
+            .await
+            .expect("the test server's host has an address");
+        let proxy = TcpProxy::to(found.next().expect("an address")).await;
+        let url = with_place(&self.url, &proxy.address().to_string());
+        (proxy, url)
     }
 }
 
@@ -109,13 +124,29 @@ fn with_database(url: &str, name: &str) -> String {
     }
 }
 
+/// The URL with another server's host and port in it.
+fn with_place(url: &str, place: &str) -> String {
+    let (scheme, rest) = url.split_once("://").expect("a URL has a scheme");
+    let (authority, path) = rest.split_once('/').expect("a URL names a database");
+    match authority.rsplit_once('@') {
+        Some((user, _)) => format!("{scheme}://{user}@{place}/{path}"),
+        None => format!("{scheme}://{place}/{path}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::with_database;
+    use super::{with_database, with_place};
 
     #[test]
     fn the_database_in_a_url_is_replaced_and_the_parameters_stay() {
         let url = with_database("postgres://u:p@h:1/postgres?sslmode=disable", "mine");
         assert_eq!(url, "postgres://u:p@h:1/mine?sslmode=disable");
+    }
+
+    #[test]
+    fn the_server_in_a_url_is_replaced_and_the_user_stays() {
+        let url = with_place("postgres://u:p@h:1/mine?sslmode=disable", "127.0.0.1:2");
+        assert_eq!(url, "postgres://u:p@127.0.0.1:2/mine?sslmode=disable");
     }
 }

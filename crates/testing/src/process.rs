@@ -74,15 +74,31 @@ impl Process {
 
     /// Asks the process to end (SIGTERM) and waits until it has.
     pub async fn terminate(mut self) -> Ended {
-        if let Some(id) = self.child.id() {
-            let asked = Command::new("sh")
-                .args(["-c", "kill -s TERM \"$1\"", "sh", &id.to_string()])
-                .status()
-                .await
-                .expect("a shell to send SIGTERM with");
-            assert!(asked.success(), "process {id} took no SIGTERM");
-        }
+        self.signal("TERM").await;
         self.end().await
+    }
+
+    /// Stops the process where it is (SIGSTOP), as a machine that is suspended would.
+    pub async fn pause(&self) {
+        self.signal("STOP").await;
+    }
+
+    /// Lets a paused process go on (SIGCONT).
+    pub async fn resume(&self) {
+        self.signal("CONT").await;
+    }
+
+    /// Sends a signal by its name, unless the process has ended.
+    async fn signal(&self, name: &str) {
+        let Some(id) = self.child.id() else {
+            return;
+        };
+        let sent = Command::new("sh")
+            .args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &id.to_string()])
+            .status()
+            .await
+            .expect("a shell to send a signal with");
+        assert!(sent.success(), "process {id} took no SIG{name}");
     }
 
     /// Ends the process at once (SIGKILL), as a crash would.

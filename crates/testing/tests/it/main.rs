@@ -4,3 +4,4 @@ mod architecture;
 mod composer;
 mod process;
 mod s3;
+mod tcp_proxy;
