@@ -186,6 +186,7 @@ impl Mirror {
         let path = self.path.clone();
         let doing = format!("prepare the mirror {}", path.display());
         let prepared = tokio::task::spawn_blocking(move || {
+            bare::finish_destroying(&path)?;
             bare::create(&path)?;
             bare::tidy(&path)
         });
@@ -196,7 +197,6 @@ impl Mirror {
                 detail: "one of its folders is missing".to_owned(),
             }),
             outcome => outcome.map_err(VcsError::io(doing)),
-            bare::finish_destroying(&path)?;
         }
     }
 

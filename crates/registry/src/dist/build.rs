@@ -49,8 +49,8 @@ pub(crate) async fn build(
     let mirror = registry.parts.git.mirror(package.id);
     let made = make(registry, &mirror, package, reference).await;
     let (file, report) = made.map_err(|failure| failure.about(package, reference))?;
-    store(registry, package, reference, &file, &report).await
     reach("before a dist is stored");
+    store(registry, package, reference, &file, &report).await
 }
 
 /// Makes a dist's lost bytes anew. Only the very same bytes are accepted: their checksum is in lock files.

@@ -10,8 +10,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use object_store::path::Path as Key;
 use kapelle_failpoint::reach;
+use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 pub use config::BlobsConfig;
@@ -55,12 +55,12 @@ impl Blobs {
 
     /// Deletes a blob; one that is not there is deleted already.
     pub async fn delete(&self, sha256: &[u8]) -> Result<(), BlobError> {
+        reach("before a blob is deleted");
         match self.store.delete(&self.key(sha256)?).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {
                 reach("after a blob is deleted");
                 Ok(())
             }
-        reach("before a blob is deleted");
             Err(source) => Err(self.failed("deleted", sha256, source)),
         }
     }
