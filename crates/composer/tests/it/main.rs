@@ -4,6 +4,7 @@
 
 mod constraint;
 mod exclude;
+mod fuzz;
 mod lock;
 mod manifest;
 mod metadata;
