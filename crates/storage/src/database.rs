@@ -3,7 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::time::timeout;
+
 use crate::handle::{self, Connection, ReadConnection, Transaction, WriteTransaction};
+use crate::postgres::{CONNECT_TIMEOUT, within};
 use crate::row::columns;
 use crate::statement::sql;
 use crate::value::values;
@@ -95,6 +98,7 @@ impl Database {
 
     /// A connection for reading. On SQLite it cannot write.
     pub async fn read(&self) -> Result<Connection> {
+        self.check_file()?;
         let connection = match &*self.0 {
             Pools::Sqlite(pools) => pools.readers.acquire().await.map(ReadConnection::Sqlite),
             Pools::Postgres(pools) => pools.pool.acquire().await.map(ReadConnection::Postgres),
@@ -104,24 +108,41 @@ impl Database {
             .map_err(|source| self.unreachable(source))
     }
 
+    /// Like [`read`](Self::read), beside those who wait there: there is one such connection, for whoever has to know
+    /// in time what others have changed.
+    pub async fn read_aside(&self) -> Result<Connection> {
+        self.check_file()?;
+        let connection = match &*self.0 {
+            Pools::Sqlite(pools) => pools.aside.acquire().await.map(ReadConnection::Sqlite),
+            Pools::Postgres(pools) => pools.aside.acquire().await.map(ReadConnection::Postgres),
+        };
+        connection
+            .map(Connection)
+            .map_err(|source| self.unreachable(source))
+    }
+
     /// A transaction for writing. On SQLite there is one at a time: keep it under 50 ms and 500 rows, and do no
     /// network, archive or blob work inside.
     pub async fn write(&self) -> Result<Transaction> {
+        self.check_file()?;
         let transaction = match &*self.0 {
             Pools::Sqlite(pools) => pools
                 .writer
                 .begin_with("BEGIN IMMEDIATE")
                 .await
                 .map(WriteTransaction::Sqlite),
-            Pools::Postgres(pools) => pools.pool.begin().await.map(WriteTransaction::Postgres),
+            Pools::Postgres(pools) => within(CONNECT_TIMEOUT * 2, pools.pool.begin())
+                .await
+                .map(WriteTransaction::Postgres),
         };
         transaction
-            .map(Transaction)
+            .map(Transaction::new)
             .map_err(|source| self.unreachable(source))
     }
 
     /// Something that wakes up when rows may have changed, here or in another process.
     pub async fn watch(&self) -> Result<Watcher> {
+        self.check_file()?;
         Watcher::new(&self.0)
             .await
             .map_err(|source| self.unreachable(source))
@@ -131,10 +152,27 @@ impl Database {
     pub async fn close(&self) {
         match &*self.0 {
             Pools::Sqlite(pools) => {
+                pools.aside.close().await;
                 pools.readers.close().await;
                 pools.writer.close().await;
             }
-            Pools::Postgres(pools) => pools.pool.close().await,
+            Pools::Postgres(pools) => {
+                let closed = async {
+                    pools.aside.close().await;
+                    pools.pool.close().await;
+                };
+                if timeout(CONNECT_TIMEOUT, closed).await.is_err() {
+                    tracing::warn!(database = %self, "connections stay open that are still in use or dead");
+                }
+            }
+        }
+    }
+
+    /// Whether an SQLite file is where it was when it was opened.
+    fn check_file(&self) -> Result<()> {
+        match &*self.0 {
+            Pools::Sqlite(pools) => pools.check(),
+            Pools::Postgres(_) => Ok(()),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use sqlx::postgres::PgDatabaseError;
+
 /// The result of everything that talks to the database.
 pub type Result<T, E = StorageError> = std::result::Result<T, E>;
 
@@ -26,6 +28,28 @@ pub enum StorageError {
         path: PathBuf,
         /// What the operating system said.
         source: std::io::Error,
+    },
+    /// The file of an SQLite database is not there, but what was written last is.
+    #[error(
+        "the SQLite database {} is missing, and its log {} is there: put the file back, or remove the log to begin anew",
+        path.display(),
+        log.display()
+    )]
+    FileMissing {
+        /// The file.
+        path: PathBuf,
+        /// Its write-ahead log.
+        log: PathBuf,
+    },
+    /// The file of an SQLite database is no longer the one that was opened.
+    #[error(
+        "the SQLite database {} was moved away or replaced under a running process: put the very same file back, or \
+         stop every process on it and start again",
+        path.display()
+    )]
+    FileMoved {
+        /// Where it was.
+        path: PathBuf,
     },
     /// No connection could be opened or was free in time.
     #[error("no connection to the database {database}: {source}")]
@@ -135,4 +159,40 @@ impl StorageError {
     pub fn is_duplicate(&self) -> bool {
         matches!(self, Self::Duplicate { .. })
     }
+
+    /// Whether the database could not be asked, or was too busy to answer: the same may go well in a moment.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::FileMissing { .. } | Self::FileMoved { .. } => true,
+            Self::Query { source, .. } => is_outage(source),
+            _ => false,
+        }
+    }
+}
+
+/// SQLite's primary codes for a database that others keep busy, or that is not there.
+const SQLITE_OUTAGE: [i64; 3] = [5, 6, 14];
+/// PostgreSQL's: connection lost, no resources, stopping or starting, too slow, waited too long for a lock, a deadlock
+/// or a conflict that is over now, a standby.
+const POSTGRES_OUTAGE: [&str; 11] = [
+    "08", "53", "57P01", "57P02", "57P03", "57P05", "57014", "55P03", "25P03", "40", "25006",
+];
+
+fn is_outage(error: &sqlx::Error) -> bool {
+    let error = match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => return true,
+        sqlx::Error::Database(error) => error,
+        _ => return false,
+    };
+    let code = error.code().unwrap_or_default();
+    if error.try_downcast_ref::<PgDatabaseError>().is_some() {
+        return POSTGRES_OUTAGE.iter().any(|class| code.starts_with(class));
+    }
+    let code: Option<i64> = code.parse().ok();
+    code.is_some_and(|code| SQLITE_OUTAGE.contains(&(code & 0xff)))
 }

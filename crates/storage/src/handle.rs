@@ -2,16 +2,21 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::time::Duration;
 
 use kapelle_failpoint::reach_from;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
 
 use crate::database::Engine;
+use crate::postgres::{ANSWER_TIMEOUT, within};
 use crate::row::{FromRow, Row};
 use crate::statement::Statement;
 use crate::value::{self, Value};
 use crate::{Result, StorageError};
+
+/// A limit that is none.
+const FOR_EVER: Duration = Duration::MAX;
 
 /// Where a statement can run: a [`Connection`] or a [`Transaction`].
 pub trait Handle: private::HasSession + Send {}
@@ -21,7 +26,11 @@ pub struct Connection(pub(crate) ReadConnection);
 
 /// A transaction for writing, from [`Database::write`](crate::Database::write). Dropped without
 /// [`commit`](Self::commit), it is rolled back.
-pub struct Transaction(pub(crate) WriteTransaction);
+pub struct Transaction {
+    inner: WriteTransaction,
+    /// How long PostgreSQL may take to answer.
+    patience: Duration,
+}
 
 pub(crate) enum ReadConnection {
     Sqlite(PoolConnection<Sqlite>),
@@ -38,7 +47,8 @@ mod private {
     #[allow(missing_debug_implementations, reason = "never leaves the crate")]
     pub enum Session<'h> {
         Sqlite(&'h mut super::SqliteConnection),
-        Postgres(&'h mut super::PgConnection),
+        /// With how long its server may take to answer.
+        Postgres(&'h mut super::PgConnection, super::Duration),
     }
 
     pub trait HasSession {
@@ -54,30 +64,41 @@ impl HasSession for Connection {
     fn session(&mut self) -> Session<'_> {
         match &mut self.0 {
             ReadConnection::Sqlite(connection) => Session::Sqlite(connection),
-            ReadConnection::Postgres(connection) => Session::Postgres(connection),
+            ReadConnection::Postgres(connection) => Session::Postgres(connection, ANSWER_TIMEOUT),
         }
     }
 }
 
 impl HasSession for Transaction {
     fn session(&mut self) -> Session<'_> {
-        match &mut self.0 {
+        match &mut self.inner {
             WriteTransaction::Sqlite(transaction) => Session::Sqlite(transaction),
-            WriteTransaction::Postgres(transaction) => Session::Postgres(transaction),
+            WriteTransaction::Postgres(transaction) => {
+                Session::Postgres(transaction, self.patience)
+            }
         }
     }
 }
 
 impl Transaction {
+    pub(crate) fn new(inner: WriteTransaction) -> Self {
+        Self {
+            inner,
+            patience: ANSWER_TIMEOUT,
+        }
+    }
+
     /// Makes everything written durable and visible to others.
     #[track_caller]
     pub fn commit(self) -> impl Future<Output = Result<()>> + Send {
         let caller = Location::caller();
         async move {
             reach_from("before commit", caller);
-            match self.0 {
+            match self.inner {
                 WriteTransaction::Sqlite(transaction) => transaction.commit().await,
-                WriteTransaction::Postgres(transaction) => transaction.commit().await,
+                WriteTransaction::Postgres(transaction) => {
+                    within(self.patience, transaction.commit()).await
+                }
             }
             .map_err(|source| StorageError::query("COMMIT", source))?;
             reach_from("after commit", caller);
@@ -87,10 +108,15 @@ impl Transaction {
 
     /// Which database this runs on.
     pub fn engine(&self) -> Engine {
-        match self.0 {
+        match self.inner {
             WriteTransaction::Sqlite(_) => Engine::Sqlite,
             WriteTransaction::Postgres(_) => Engine::Postgres,
         }
+    }
+
+    /// Lets the server take as long as it needs from now on.
+    pub(crate) fn wait_for_ever(&mut self) {
+        self.patience = FOR_EVER;
     }
 }
 
@@ -120,14 +146,14 @@ pub(crate) async fn execute(
                 .map(|done| done.rows_affected())
                 .map_err(|source| StorageError::query(sql.sqlite, source))
         }
-        Session::Postgres(connection) => sqlx::query_with(
-            sql.postgres,
-            value::arguments::<Postgres>(sql.postgres, values)?,
-        )
-        .execute(connection)
-        .await
-        .map(|done| done.rows_affected())
-        .map_err(|source| StorageError::query(sql.postgres, source)),
+        Session::Postgres(connection, patience) => {
+            let arguments = value::arguments::<Postgres>(sql.postgres, values)?;
+            let work = sqlx::query_with(sql.postgres, arguments).execute(connection);
+            within(patience, work)
+                .await
+                .map(|done| done.rows_affected())
+                .map_err(|source| StorageError::query(sql.postgres, source))
+        }
     }
 }
 
@@ -195,13 +221,13 @@ async fn rows(session: Session<'_>, sql: Statement, values: &[Value<'_>]) -> Res
                 .map(|rows| rows.into_iter().map(Row::Sqlite).collect())
                 .map_err(|source| StorageError::query(sql.sqlite, source))
         }
-        Session::Postgres(connection) => sqlx::query_with(
-            sql.postgres,
-            value::arguments::<Postgres>(sql.postgres, values)?,
-        )
-        .fetch_all(connection)
-        .await
-        .map(|rows| rows.into_iter().map(Row::Postgres).collect())
-        .map_err(|source| StorageError::query(sql.postgres, source)),
+        Session::Postgres(connection, patience) => {
+            let arguments = value::arguments::<Postgres>(sql.postgres, values)?;
+            let work = sqlx::query_with(sql.postgres, arguments).fetch_all(connection);
+            within(patience, work)
+                .await
+                .map(|rows| rows.into_iter().map(Row::Postgres).collect())
+                .map_err(|source| StorageError::query(sql.postgres, source))
+        }
     }
 }

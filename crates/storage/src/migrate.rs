@@ -54,6 +54,7 @@ pub(crate) async fn run(mut tx: Transaction, all: &[Migration], now: i64) -> Res
 /// Lets one process in at a time. SQLite's immediate transaction is already that.
 async fn lock(tx: &mut Transaction) -> Result<()> {
     if tx.engine() == Engine::Postgres {
+        tx.wait_for_ever();
         let patience = sql!(sqlite: "SELECT 0", postgres: "SET LOCAL statement_timeout = 0");
         handle::execute(tx, patience, values![]).await?;
         let patience = sql!(sqlite: "SELECT 0", postgres: "SET LOCAL lock_timeout = 0");
@@ -99,7 +100,7 @@ async fn apply(tx: &mut Transaction, migration: &Migration, now: i64) -> Result<
             .execute(connection)
             .await
             .map(|_| ()),
-        Session::Postgres(connection) => sqlx::raw_sql(migration.postgres)
+        Session::Postgres(connection, _) => sqlx::raw_sql(migration.postgres)
             .execute(connection)
             .await
             .map(|_| ()),

@@ -1,6 +1,7 @@
 //! How an SQLite file is opened: write-ahead log, one writer, several readers.
 
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,7 +20,14 @@ pub(crate) struct Pools {
     pub(crate) path: PathBuf,
     pub(crate) writer: SqlitePool,
     pub(crate) readers: SqlitePool,
+    /// For whoever must not wait behind others.
+    pub(crate) aside: SqlitePool,
+    /// Which file all of them have open.
+    file: FileId,
 }
+
+/// Device and number of a file, which stay with it wherever it goes.
+type FileId = (u64, u64);
 
 impl Pools {
     pub(crate) async fn open(path: PathBuf) -> Result<Self> {
@@ -40,12 +48,38 @@ impl Pools {
             .connect_with(reader_options(&path))
             .await
             .map_err(connect)?;
+        let aside = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(BUSY)
+            .connect_lazy_with(reader_options(&path));
+        let file = identify(&path).map_err(|source| StorageError::File {
+            path: path.clone(),
+            source,
+        })?;
         Ok(Self {
             path,
             writer,
             readers,
+            aside,
+            file,
         })
     }
+
+    /// Fails when another file, or none, is where ours was. What we would write into ours then, nobody would ever find;
+    /// and who opens the other one finds our log beside it.
+    pub(crate) fn check(&self) -> Result<()> {
+        if identify(&self.path).is_ok_and(|file| file == self.file) {
+            return Ok(());
+        }
+        Err(StorageError::FileMoved {
+            path: self.path.clone(),
+        })
+    }
+}
+
+fn identify(path: &Path) -> io::Result<FileId> {
+    let about = std::fs::metadata(path)?;
+    Ok((about.dev(), about.ino()))
 }
 
 /// The path of an SQLite URL, or `None` when the URL is another database's.
@@ -80,8 +114,17 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .statement_cache_capacity(STATEMENTS)
 }
 
-/// Creates the file for its owner only; SQLite gives its log files the same mode.
+/// Creates the file for its owner only; SQLite gives its log files the same mode. Where there is a log without its
+/// database, nothing is created: SQLite would delete that log, and what was last committed is in it.
 fn create(path: &Path) -> Result<()> {
+    let log = PathBuf::from(format!("{}-wal", path.display()));
+    let has_log = std::fs::metadata(&log).is_ok_and(|log| log.len() > 0);
+    if has_log && !path.exists() {
+        return Err(StorageError::FileMissing {
+            path: path.to_owned(),
+            log,
+        });
+    }
     let created = std::fs::OpenOptions::new()
         .create_new(true)
         .write(true)

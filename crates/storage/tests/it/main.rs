@@ -9,6 +9,7 @@ mod database;
 mod documents;
 mod jobs;
 mod migrations;
+mod outages;
 mod packages;
 mod statements;
 mod tables;
