@@ -109,7 +109,12 @@ pub(crate) fn remote(context: &Context, doing: &str, said: &str) -> VcsError {
     if is_ssh && has(&["Host key verification failed"]) {
         return host_key(context, said, detail);
     }
-    if has(&["couldn't find remote ref", "not our ref"]) {
+    let gone = [
+        "couldn't find remote ref",
+        "not our ref",
+        "does not allow request for unadvertised object",
+    ];
+    if has(&gone) {
         return VcsError::Changed { url, detail };
     }
     if has(REDIRECT) {

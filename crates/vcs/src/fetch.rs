@@ -56,7 +56,11 @@ impl Mirror {
             ..Fetched::default()
         };
         if !missing.is_empty() {
-            self.receive(access, &missing, &lock, &mut fetched).await?;
+            let refspecs: String = missing
+                .iter()
+                .flat_map(|name| ["+", name, ":", name, "\n"])
+                .collect();
+            self.receive(access, &refspecs, &lock, &mut fetched).await?;
         }
         if missing.len() >= MANY_REFS {
             self.pack_refs().await?;
@@ -83,16 +87,15 @@ impl Mirror {
         removed: &[String],
     ) -> Result<(), VcsError> {
         let gone = gone(before, moving, removed);
-        let kept: BTreeSet<_> = moving
+        let left: BTreeSet<_> = moving
             .iter()
             .copied()
             .chain(gone.iter().copied())
             .filter_map(|name| before.get(name))
             .collect();
         let mut input = Vec::new();
-        for oid in kept {
-            input
-                .extend_from_slice(format!("update refs/kapelle/keep/{oid}\0{oid}\0\0").as_bytes());
+        for oid in left {
+            input.extend_from_slice(format!("update {}\0{oid}\0\0", kept(oid)).as_bytes());
         }
         for name in gone {
             input.extend_from_slice(format!("delete {name}\0\0").as_bytes());
@@ -106,17 +109,18 @@ impl Mirror {
         self.judge(doing, &finished)
     }
 
-    async fn receive(
+    /// Fetches what `refspecs` say, one a line. For the holder of the lock.
+    pub(crate) async fn receive(
         &self,
         access: &Access<'_>,
-        names: &[&str],
+        refspecs: &str,
         lock: &Lock,
         fetched: &mut Fetched,
     ) -> Result<(), VcsError> {
-        match self.receive_once(access, names, lock, fetched).await {
+        match self.receive_once(access, refspecs, lock, fetched).await {
             Err(VcsError::Redirected { detail, .. }) => {
                 let url = self.git().redirect_target(access, detail).await?;
-                self.receive_once(&redirected(access, &url), names, lock, fetched)
+                self.receive_once(&redirected(access, &url), refspecs, lock, fetched)
                     .await?;
                 fetched.redirected_to = Some(url);
                 Ok(())
@@ -128,20 +132,16 @@ impl Mirror {
     async fn receive_once(
         &self,
         access: &Access<'_>,
-        names: &[&str],
+        refspecs: &str,
         lock: &Lock,
         fetched: &mut Fetched,
     ) -> Result<(), VcsError> {
         let connection = Connection::open(self.git(), access).await?;
         let doing = format!("fetch from {}", access.url);
-        let mut input = String::new();
-        for name in names {
-            input.extend(["+", name, ":", name, "\n"]);
-        }
         let config = self.git().config();
         let command = self
             .command(&doing, FETCH)
-            .input(input.into_bytes())
+            .input(refspecs.to_owned().into_bytes())
             .output_to(self.share(lock)?)
             .largest_file(config.max_fetch)
             .limit(config.fetch_timeout);
@@ -178,6 +178,11 @@ const FETCH: &[&str] = &[
     "--no-write-commit-graph",
     "--no-show-forced-updates",
 ];
+
+/// The ref that holds a commit for ever.
+pub(crate) fn kept(oid: &str) -> String {
+    format!("refs/kapelle/keep/{oid}")
+}
 
 /// Names go into lists of instructions, so they are checked again here, whoever made the lists.
 fn check(wanted: &[(String, String)], removed: &[String]) -> Result<(), VcsError> {

@@ -13,11 +13,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::bare;
 use crate::command::GitCommand;
 use crate::credential::Credential;
+use crate::depot;
 use crate::error::VcsError;
 use crate::host_key::HostKey;
 use crate::mirror::Mirror;
 use crate::protocol::Protocols;
 use crate::url::RepositoryUrl;
+
+/// The folder beside the mirrors for what belongs to none of them.
+const OWN: &str = ".kapelle";
+/// An empty folder in it.
+const HOME: &str = "home";
 
 /// Settings of [`Git`].
 #[derive(Clone, Debug)]
@@ -105,6 +111,7 @@ pub struct Git {
 #[derive(Debug)]
 struct Shared {
     config: GitConfig,
+    depot: String,
     reads: Arc<Semaphore>,
 }
 
@@ -117,10 +124,16 @@ impl Git {
             .mirrors
             .canonicalize()
             .map_err(VcsError::io(&*doing))?;
+        let own = config.mirrors.join(OWN);
+        std::fs::create_dir_all(own.join(HOME)).map_err(VcsError::io(&*doing))?;
+        let depot = depot::name(&own).map_err(VcsError::io(&*doing))?;
         let reads = Arc::new(Semaphore::new(config.parallel_reads.max(1)));
-        let shared = Arc::new(Shared { config, reads });
+        let shared = Arc::new(Shared {
+            config,
+            depot,
+            reads,
+        });
         let git = Self { shared };
-        std::fs::create_dir_all(git.home()).map_err(VcsError::io(&*doing))?;
         git.make_empty_repository().map_err(VcsError::io(doing))?;
         Ok(git)
     }
@@ -143,6 +156,11 @@ impl Git {
         Mirror::new(self.clone(), id)
     }
 
+    /// The name of the folder of the mirrors: that of all processes which share it, and of no others.
+    pub fn depot(&self) -> &str {
+        &self.shared.depot
+    }
+
     /// The settings it was made with; `mirrors` is absolute.
     pub fn config(&self) -> &GitConfig {
         &self.shared.config
@@ -150,7 +168,7 @@ impl Git {
 
     /// An empty folder: no configuration, no keys.
     pub(crate) fn home(&self) -> PathBuf {
-        self.own_folder().join("home")
+        self.own_folder().join(HOME)
     }
 
     /// A repository without refs and objects: what git reads there depends on nothing but the objects lent to it.
@@ -185,6 +203,6 @@ impl Git {
     }
 
     fn own_folder(&self) -> PathBuf {
-        self.config().mirrors.join(".kapelle")
+        self.config().mirrors.join(OWN)
     }
 }

@@ -13,6 +13,7 @@ mod https;
 mod local;
 mod mirror;
 mod read;
+mod rescue;
 mod secrets;
 mod ssh;
 mod url;
