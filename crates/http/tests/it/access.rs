@@ -2,10 +2,13 @@
 
 use axum::http::Request;
 use kapelle_registry::clock::{DAY, MINUTE, SECOND};
+use kapelle_storage::Database;
+use kapelle_storage::db::{changes, tokens};
 use kapelle_testing::git::GitRepository;
 use kapelle_testing::on_both_databases;
+use sha2::{Digest, Sha256};
 
-use crate::app::{TestApp, basic};
+use crate::app::{START, TestApp, basic};
 
 /// Every address of the Composer repository that can be asked for with GET.
 const PLACES: [&str; 12] = [
@@ -22,6 +25,20 @@ const PLACES: [&str; 12] = [
     "/metadata/changes.json",
     "/no/such/address",
 ];
+
+/// Revokes a token as another process does, of which this one hears nothing by itself.
+async fn revoke_elsewhere(app: &TestApp, url: &str, token: &str, now: i64) {
+    let mut tx = Database::connect(url).await.unwrap().write().await.unwrap();
+    let hash = Sha256::digest(token.as_bytes());
+    let row = tokens::find_by_hash(&mut tx, &hash).await.unwrap().unwrap();
+    let id = app.organization_id;
+    assert!(tokens::delete(&mut tx, id, row.id).await.unwrap());
+    let name = row.id.to_string();
+    changes::append(&mut tx, now, id, "token", "delete", &name)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
 
 on_both_databases! {
     async fn anonymous_is_asked_for_credentials_everywhere_and_never_told_what_exists(url: String) {
@@ -142,6 +159,46 @@ on_both_databases! {
         "#);
         app.advance(0).await;
         assert_eq!(app.reader().get("/repo/acme/packages.json").await.status, 200);
+    }
+
+    async fn a_token_that_was_revoked_while_we_were_cut_off_is_honoured_for_a_minute_at_most(url: String) {
+        let app = TestApp::start(&url).await;
+        let code = async |token: &str| {
+            let answer = app.holding(token).get("/repo/acme/packages.json").await;
+            if answer.status == 200 { "fine".to_owned() } else { answer.json()["code"].as_str().unwrap().to_owned() }
+        };
+        assert_eq!(code(&app.tokens.read).await, "fine");
+        assert_eq!(code(&app.tokens.update).await, "fine");
+        revoke_elsewhere(&app, &url, &app.tokens.read, START).await;
+        app.clock.advance(MINUTE);
+        assert_eq!(code(&app.tokens.read).await, "fine", "nobody has told us");
+        app.clock.advance(1);
+        for token in [&app.tokens.read, &app.tokens.update] {
+            assert_eq!(code(token).await, "stale");
+        }
+        app.registry.catch_up().await.unwrap();
+        assert_eq!(code(&app.tokens.read).await, "credentials_invalid");
+        assert_eq!(code(&app.tokens.update).await, "fine");
+    }
+
+    async fn a_token_that_was_revoked_is_refused_from_the_first_confirmation_on_whatever_was_pruned(url: String) {
+        let app = TestApp::start(&url).await;
+        let status = async |token: &str| app.holding(token).get("/repo/acme/packages.json").await.status;
+        for token in [&app.tokens.read, &app.tokens.update] {
+            assert_eq!(status(token).await, 200);
+        }
+        revoke_elsewhere(&app, &url, &app.tokens.read, START).await;
+        app.advance(30 * SECOND).await;
+        assert_eq!(status(&app.tokens.read).await, 401);
+
+        revoke_elsewhere(&app, &url, &app.tokens.update, START + MINUTE).await;
+        let later = START + 8 * DAY;
+        let mut tx = app.registry.database().write().await.unwrap();
+        let last = changes::append(&mut tx, later, app.organization_id, "package", "update", "a/b").await.unwrap();
+        assert!(changes::prune(&mut tx, last, 1_000).await.unwrap() > 0);
+        tx.commit().await.unwrap();
+        app.advance(8 * DAY).await;
+        assert_eq!(status(&app.tokens.update).await, 401);
     }
 
     async fn addresses_and_methods_that_do_not_exist_are_answered_in_json(url: String) {
