@@ -39,7 +39,7 @@ pub(crate) fn each(
     let mut stream = Stream::new(tar, limits);
     let mut extension = Extension::default();
     while let Some(header) = stream.header()? {
-        let size = header.entry_size().map_err(ArchiveError::reading)?;
+        let size = number(header.entry_size())?;
         match header.entry_type() {
             EntryType::XHeader => extension.read(&stream.small(size)?)?,
             EntryType::XGlobalHeader => {
@@ -97,7 +97,7 @@ impl<'a> Stream<'a> {
         }
         let with_blank_sum = bytes[..148].iter().chain(&bytes[156..]);
         let sum = with_blank_sum.map(|byte| u32::from(*byte)).sum::<u32>() + 8 * u32::from(b' ');
-        if header.cksum().map_err(ArchiveError::reading)? != sum {
+        if number(header.cksum())? != sum {
             return Err(ArchiveError::damaged("a header's checksum is wrong"));
         }
         Ok(Some(header))
@@ -193,7 +193,7 @@ impl Extension {
             EntryType::Directory => Kind::Directory,
             EntryType::Regular | EntryType::Continuous if name.ends_with(b"/") => Kind::Directory,
             EntryType::Regular | EntryType::Continuous => Kind::File {
-                executable: header.mode().map_err(ArchiveError::reading)? & 0o100 != 0,
+                executable: number(header.mode())? & 0o100 != 0,
             },
             EntryType::Symlink => Kind::Link {
                 target: self
@@ -217,6 +217,11 @@ impl Extension {
         }
         Ok(Member { name, kind, size })
     }
+}
+
+/// A number of a header. The library's error repeats the field as it is, with whatever drives a terminal.
+fn number<T>(read: io::Result<T>) -> Result<T, ArchiveError> {
+    read.map_err(|_| ArchiveError::damaged("a number in a header is malformed"))
 }
 
 fn unsupported(kind: EntryType) -> &'static str {

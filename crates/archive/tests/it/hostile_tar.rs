@@ -195,3 +195,30 @@ fn too_many_and_too_deep_entries_are_refused() {
         "{error}"
     );
 }
+
+/// The size is at byte 124 of a header, the checksum at 148.
+#[rstest]
+#[case::size(124)]
+#[case::checksum(148)]
+fn a_number_that_is_none_is_told_without_repeating_it(#[case] field: usize) {
+    let mut tar = honest().finish();
+    tar[field..field + 7].copy_from_slice(b"0\x1b[2J\x1bc");
+    if field == 124 {
+        let sum: u32 = (0..512)
+            .map(|at| {
+                if (148..156).contains(&at) {
+                    b' '
+                } else {
+                    tar[at]
+                }
+            })
+            .map(u32::from)
+            .sum();
+        tar[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    }
+    let error = composer_json(&tar).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the archive is damaged: a number in a header is malformed"
+    );
+}

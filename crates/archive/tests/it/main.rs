@@ -6,6 +6,7 @@
 
 mod dist;
 mod dist_tools;
+mod fuzz;
 mod hostile_tar;
 mod hostile_zip;
 mod root_file;
