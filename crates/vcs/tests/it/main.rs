@@ -15,6 +15,7 @@ mod mirror;
 mod read;
 mod rescue;
 mod secrets;
+mod snapshot;
 mod ssh;
 mod url;
 mod world;
