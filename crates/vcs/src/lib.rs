@@ -14,6 +14,8 @@ mod credential;
 mod depot;
 mod error;
 mod fetch;
+#[cfg(test)]
+mod fuzz;
 mod files;
 mod git;
 mod host_key;

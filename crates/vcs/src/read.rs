@@ -48,10 +48,10 @@ pub struct CommitTime {
     pub committed: i64,
 }
 
-struct Object {
-    oid: String,
+pub(crate) struct Object {
+    pub(crate) oid: String,
     kind: String,
-    size: u64,
+    pub(crate) size: u64,
 }
 
 impl Mirror {
@@ -132,6 +132,14 @@ impl Mirror {
         Ok(!self.commits([&commit].into_iter()).await?.is_empty())
     }
 
+    /// Those of the commits that the mirror does not have.
+    pub async fn missing(&self, commits: &[String]) -> Result<Vec<String>, VcsError> {
+        commits.iter().try_for_each(|oid| refname::check_oid(oid))?;
+        let there = self.commits(commits.iter()).await?;
+        let missing = commits.iter().filter(|commit| !there.contains(*commit));
+        Ok(missing.cloned().collect())
+    }
+
     pub(crate) async fn require(&self, commit: &str) -> Result<(), VcsError> {
         if self.has(commit).await? {
             return Ok(());
@@ -204,7 +212,7 @@ impl Mirror {
         Ok(contents)
     }
 
-    /// `<oid> blob <size>`, a line end, the content, a line end; again and again.
+    /// Reads objects that are this large together.
     async fn batch(
         &self,
         oids: &[&str],
@@ -224,29 +232,34 @@ impl Mirror {
             .run(longest)
             .await?;
         self.judge(doing, &finished)?;
-        let mut rest = Bytes::from(finished.stdout);
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            let header = String::from_utf8_lossy(&rest[..end]).into_owned();
-            let size = object(&header).and_then(|object| usize::try_from(object.size).ok());
-            let (Some(size), Some(oid)) = (size, header.get(..40)) else {
-                return Err(self.cut_off(header));
-            };
-            let start = end + 1;
-            if rest.len() <= start + size {
-                return Err(self.cut_off(header));
-            }
-            contents.insert(oid.to_owned(), rest.slice(start..start + size));
-            rest = rest.slice(start + size + 1..);
-        }
-        Ok(())
-    }
-
-    fn cut_off(&self, detail: String) -> VcsError {
-        VcsError::Corrupt {
+        let read = contents_of(finished.stdout.into()).map_err(|detail| VcsError::Corrupt {
             path: self.path().to_owned(),
             detail,
-        }
+        })?;
+        contents.extend(read);
+        Ok(())
     }
+}
+
+/// What `git cat-file --batch` answers, by object name: `<oid> <kind> <size>`, a line end, the content, a line end; again
+/// and again. The error is the line that no such content follows.
+pub(crate) fn contents_of(mut answer: Bytes) -> Result<Vec<(String, Bytes)>, String> {
+    let mut contents = Vec::new();
+    while let Some(end) = answer.iter().position(|byte| *byte == b'\n') {
+        let header = String::from_utf8_lossy(&answer[..end]).into_owned();
+        let object = object(&header);
+        let Some((oid, size)) = object.and_then(|it| Some((it.oid, usize::try_from(it.size).ok()?)))
+        else {
+            return Err(header);
+        };
+        let start = end + 1;
+        if size >= answer.len() - start {
+            return Err(header);
+        }
+        contents.push((oid, answer.slice(start..start + size)));
+        answer = answer.slice(start + size + 1..);
+    }
+    Ok(contents)
 }
 
 /// A path of our own choosing still must not be able to end the line, leave the tree or start from elsewhere.
@@ -266,7 +279,7 @@ pub(crate) fn check_path(path: &str) -> Result<(), VcsError> {
 }
 
 /// `<oid> <kind> <size>`; anything else means that there is no such object.
-fn object(line: &str) -> Option<Object> {
+pub(crate) fn object(line: &str) -> Option<Object> {
     let mut words = line.split(' ');
     let object = Object {
         oid: words.next()?.to_owned(),
@@ -277,7 +290,7 @@ fn object(line: &str) -> Option<Object> {
 }
 
 /// `<oid> <seconds> <seconds>`; a date that git cannot read is 1970.
-fn commit_time(line: &str) -> Option<(String, CommitTime)> {
+pub(crate) fn commit_time(line: &str) -> Option<(String, CommitTime)> {
     let mut words = line.split(' ');
     let oid = words.next()?.to_owned();
     let mut millis = || {

@@ -10,11 +10,19 @@ pub(crate) fn is_invisible(c: char) -> bool {
 }
 
 /// Standard error as text: secrets masked, escape sequences and control characters gone, line ends kept.
+///
+/// Masked twice: a server may put a character that is removed into the middle of a secret.
 pub(crate) fn clean(bytes: &[u8], secrets: &[String]) -> String {
-    let mut text = String::from_utf8_lossy(bytes).into_owned();
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        text = text.replace(secret.as_str(), "***");
-    }
+    let text = masked(String::from_utf8_lossy(bytes).into_owned(), secrets);
+    masked(without_escapes(&text), secrets)
+}
+
+fn masked(text: String, secrets: &[String]) -> String {
+    let secrets = secrets.iter().filter(|secret| !secret.is_empty());
+    secrets.fold(text, |text, secret| text.replace(secret.as_str(), "***"))
+}
+
+fn without_escapes(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     let mut characters = text.chars();
     while let Some(c) = characters.next() {
@@ -71,6 +79,14 @@ mod tests {
             clean(said, &["s3cret".to_owned()]),
             "fatal: bad ***\n\nnext\u{fffd}"
         );
+    }
+
+    #[test]
+    fn a_secret_in_pieces_is_masked_once_it_is_whole() {
+        let secrets = ["s3cret".to_owned()];
+        for said in ["s\u{9b}3cret", "s3\u{1b}[31mcret", "s3cre\u{202e}t"] {
+            assert_eq!(clean(said.as_bytes(), &secrets), "***", "{said:?}");
+        }
     }
 
     #[test]

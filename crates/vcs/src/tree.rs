@@ -33,27 +33,15 @@ impl Mirror {
     /// The same for a tree within a commit that is there.
     pub(crate) async fn summary(&self, commit: &str, tree: &str) -> Result<TreeSummary, VcsError> {
         let limit = self.git().config().max_tree_entries;
-        let mut summary = TreeSummary::default();
-        let mut line = Vec::new();
+        let mut modes = Modes::default();
         let doing = format!("list the tree of {commit}");
         let _permit = self.git().reading().await;
         let finished = self
             .command(&doing, &["ls-tree", "-r", "-t", "--format=%(objectmode)"])
             .argument(tree)
             .stream(|piece| {
-                for byte in piece {
-                    if *byte != b'\n' {
-                        line.push(*byte);
-                        continue;
-                    }
-                    match line.as_slice() {
-                        b"040000" => summary.folders += 1,
-                        b"160000" => summary.submodules += 1,
-                        _ => summary.files += 1,
-                    }
-                    line.clear();
-                }
-                if summary.entries() > limit {
+                modes.feed(piece);
+                if modes.summary.entries() > limit {
                     let commit = commit.to_owned();
                     return Err(VcsError::TooManyEntries { commit, limit });
                 }
@@ -61,6 +49,35 @@ impl Mirror {
             })
             .await?;
         self.judge(&doing, &finished)?;
-        Ok(summary)
+        Ok(modes.summary)
+    }
+}
+
+/// Counts lines with the modes of entries, whatever the pieces they come in.
+#[derive(Default)]
+pub(crate) struct Modes {
+    pub(crate) summary: TreeSummary,
+    line: Vec<u8>,
+}
+
+impl Modes {
+    /// More than any mode has: the rest of such a line is not kept.
+    const LONGEST: usize = 8;
+
+    pub(crate) fn feed(&mut self, piece: &[u8]) {
+        for byte in piece {
+            if *byte != b'\n' {
+                if self.line.len() < Self::LONGEST {
+                    self.line.push(*byte);
+                }
+                continue;
+            }
+            match self.line.as_slice() {
+                b"040000" => self.summary.folders += 1,
+                b"160000" => self.summary.submodules += 1,
+                _ => self.summary.files += 1,
+            }
+            self.line.clear();
+        }
     }
 }

@@ -32,12 +32,12 @@ impl RepositoryUrl {
     ///
     /// Schemes and hosts are taken in any case and become lower case; a protocol's own port is dropped.
     pub fn parse(text: &str, protocols: &Protocols) -> Result<Self, InvalidUrl> {
-        check_text(text)?;
-        let url = match text.split_once("://") {
-            Some((scheme, rest)) => Self::with_scheme(scheme, rest)?,
-            None if text.starts_with('/') => Self::file(text, true)?,
-            None => Self::scp(text)?,
-        };
+        let url = Self::read(text)?;
+        // The normal form of a host may be what was refused: `\u{ad}ext::sh` is written `ext::sh`.
+        let written = url.to_string();
+        if written != text && Self::read(&written)? != url {
+            return Err(InvalidUrl::Host);
+        }
         if protocols.allow(url.protocol) {
             Ok(url)
         } else {
@@ -90,14 +90,22 @@ impl RepositoryUrl {
         self.protocol == other.protocol && self.host == other.host && self.port == other.port
     }
 
+    fn read(text: &str) -> Result<Self, InvalidUrl> {
+        check_text(text)?;
+        match text.split_once("://") {
+            Some((scheme, rest)) => Self::with_scheme(scheme, rest),
+            None if text.starts_with('/') => Self::file(text, true),
+            None => Self::scp(text),
+        }
+    }
+
     fn with_scheme(scheme: &str, rest: &str) -> Result<Self, InvalidUrl> {
+        // What stands there and is no scheme may be a secret: `token@host://path`.
+        if !scheme.chars().all(is_scheme_character) {
+            return Err(InvalidUrl::Relative);
+        }
         let protocol = scheme.parse().map_err(|_| InvalidUrl::UnknownScheme {
-            scheme: scheme
-                .chars()
-                .take_while(|c| is_scheme_character(*c))
-                .take(32)
-                .collect::<String>()
-                .to_ascii_lowercase(),
+            scheme: scheme.chars().take(32).collect::<String>().to_ascii_lowercase(),
         })?;
         if protocol == Protocol::File {
             let path = rest.strip_prefix("localhost").unwrap_or(rest);

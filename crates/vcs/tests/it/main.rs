@@ -7,6 +7,7 @@
 
 mod archive;
 mod daemon;
+mod fuzz;
 mod hostile;
 mod http;
 mod https;

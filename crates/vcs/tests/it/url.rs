@@ -66,6 +66,14 @@ fn a_url_is_taken_and_written_in_one_form(#[case] text: &str, #[case] written: &
 #[case("./lib", InvalidUrl::Relative)]
 #[case("https:/host/a", InvalidUrl::Relative)]
 #[case("file:a", InvalidUrl::Relative)]
+#[case("git@h:a://b", InvalidUrl::Relative)]
+#[case("secret@host://a", InvalidUrl::Relative)]
+#[case("secret:https://h/a", InvalidUrl::Relative)]
+#[case("\u{ad}http:/host/a", InvalidUrl::Relative)]
+#[case("\u{ff28}ttps:a", InvalidUrl::Relative)]
+#[case("file.:a", InvalidUrl::Relative)]
+#[case("c.:a", InvalidUrl::WindowsPath)]
+#[case("\u{ff43}:a", InvalidUrl::WindowsPath)]
 #[case("file://host/a", InvalidUrl::Relative)]
 #[case("C:\\repos\\a", InvalidUrl::WindowsPath)]
 #[case("C:/repos/a", InvalidUrl::WindowsPath)]
@@ -112,7 +120,8 @@ fn nothing_that_looks_like_an_option_is_taken(#[case] text: &str) {
 #[case("::a", InvalidUrl::RemoteHelper { name: String::new() })]
 #[case("ftp://h/a", InvalidUrl::UnknownScheme { scheme: "ftp".into() })]
 #[case("EXT://h/a", InvalidUrl::UnknownScheme { scheme: "ext".into() })]
-#[case("git@h:a://b", InvalidUrl::UnknownScheme { scheme: "git".into() })]
+#[case("\u{ad}ext::sh", InvalidUrl::RemoteHelper { name: "ext".into() })]
+#[case("e\u{ff58}t::sh", InvalidUrl::RemoteHelper { name: "ext".into() })]
 fn helpers_and_unknown_schemes_are_refused_by_name(
     #[case] text: &str,
     #[case] expected: InvalidUrl,
