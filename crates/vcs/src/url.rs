@@ -105,7 +105,11 @@ impl RepositoryUrl {
             return Err(InvalidUrl::Relative);
         }
         let protocol = scheme.parse().map_err(|_| InvalidUrl::UnknownScheme {
-            scheme: scheme.chars().take(32).collect::<String>().to_ascii_lowercase(),
+            scheme: scheme
+                .chars()
+                .take(32)
+                .collect::<String>()
+                .to_ascii_lowercase(),
         })?;
         if protocol == Protocol::File {
             let path = rest.strip_prefix("localhost").unwrap_or(rest);
