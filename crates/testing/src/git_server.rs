@@ -19,6 +19,7 @@ use tokio::process::Command;
 use tokio::task::AbortHandle;
 
 use crate::git::git_command;
+use crate::git_fault::{Fault, Stage};
 
 /// The largest request of a client that a test sends.
 const MAX_REQUEST: usize = 64 << 20;
@@ -39,6 +40,7 @@ pub struct GitServerBuilder {
     repositories: BTreeMap<String, PathBuf>,
     redirects: BTreeMap<String, String>,
     authorization: Option<String>,
+    fault: Option<(Stage, Fault)>,
 }
 
 /// Repositories over smart HTTP on a free loopback port. Dropping it closes the port.
@@ -73,6 +75,18 @@ impl GitServerBuilder {
     pub fn basic_auth(mut self, username: &str, password: &str) -> Self {
         let pair = STANDARD.encode(format!("{username}:{password}"));
         self.authorization = Some(format!("Basic {pair}"));
+        self
+    }
+
+    /// Spoils the answers of a stage.
+    pub fn fault(mut self, stage: Stage, fault: Fault) -> Self {
+        self.fault = Some((stage, fault));
+        self
+    }
+
+    /// Spoils nothing any more.
+    pub fn without_fault(mut self) -> Self {
+        self.fault = None;
         self
     }
 
@@ -213,7 +227,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     }
     for (prefix, folder) in &builder.repositories {
         if let Some(rest) = below(prefix) {
-            return backend(folder, &rest, request).await;
+            return backend(folder, &rest, request, builder.fault.as_ref()).await;
         }
     }
     plain(StatusCode::NOT_FOUND, "no such repository")
@@ -227,8 +241,13 @@ fn record(request: &Request) -> GitRequest {
     }
 }
 
-/// Runs `git http-backend` as a web server would.
-async fn backend(folder: &Path, path: &str, request: Request) -> Response {
+/// Runs `git http-backend` as a web server would, and spoils its answer if it has to be.
+async fn backend(
+    folder: &Path,
+    path: &str,
+    request: Request,
+    fault: Option<&(Stage, Fault)>,
+) -> Response {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, MAX_REQUEST)
         .await
@@ -242,6 +261,7 @@ async fn backend(folder: &Path, path: &str, request: Request) -> Response {
         .env("REQUEST_METHOD", parts.method.as_str())
         .env("QUERY_STRING", parts.uri.query().unwrap_or_default())
         .env("CONTENT_LENGTH", body.len().to_string());
+    let stage = Stage::of(&body);
     let passed = [
         ("content-type", "CONTENT_TYPE"),
         ("content-encoding", "HTTP_CONTENT_ENCODING"),
@@ -265,7 +285,11 @@ async fn backend(folder: &Path, path: &str, request: Request) -> Response {
     let output = output.expect("the child was started");
     // The backend answers some requests without reading their bodies.
     drop(written);
-    from_cgi(&output.stdout)
+    let answer = from_cgi(&output.stdout);
+    match fault {
+        Some((faulty, fault)) if *faulty == stage => fault.clone().spoil(answer).await,
+        _ => answer,
+    }
 }
 
 fn from_cgi(output: &[u8]) -> Response {

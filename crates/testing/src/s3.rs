@@ -3,7 +3,11 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use s3s::auth::SimpleAuth;
@@ -13,11 +17,14 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::s3_fault::{Faults, S3Failing};
+
 /// A running S3 server with one empty bucket. It stops, and its folder goes, when this is dropped.
 #[derive(Debug)]
 pub struct S3Server {
     address: SocketAddr,
     folder: TempDir,
+    faults: Arc<Faults>,
     accepting: JoinHandle<()>,
 }
 
@@ -45,10 +52,12 @@ impl S3Server {
             .await
             .expect("a free loopback port for the S3 server");
         let address = listener.local_addr().expect("the S3 server's address");
-        let accepting = tokio::spawn(accept(listener, service));
+        let faults = Arc::new(Faults::none());
+        let accepting = tokio::spawn(accept(listener, service, Arc::clone(&faults)));
         Self {
             address,
             folder,
+            faults,
             accepting,
         }
     }
@@ -56,6 +65,26 @@ impl S3Server {
     /// Where the server answers, such as `http://127.0.0.1:40001`; buckets are the first part of the path.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where the server listens, for those who put something between.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers badly from now on.
+    pub fn fail(&self, failing: S3Failing) {
+        self.faults.set(Some(failing));
+    }
+
+    /// Answers well again, also what was delayed.
+    pub fn heal(&self) {
+        self.faults.set(None);
+    }
+
+    /// Method and path of every request that met a fault so far.
+    pub fn failed(&self) -> Vec<String> {
+        self.faults.met()
     }
 
     /// The folder whose files are the bucket's objects, to look at or to damage.
@@ -70,9 +99,13 @@ impl Drop for S3Server {
     }
 }
 
-async fn accept(listener: TcpListener, service: S3Service) {
+async fn accept(listener: TcpListener, service: S3Service, faults: Arc<Faults>) {
     while let Ok((socket, _)) = listener.accept().await {
-        let service = service.clone();
+        let (service, faults) = (service.clone(), Arc::clone(&faults));
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (service, faults) = (service.clone(), Arc::clone(&faults));
+            async move { faults.answer(&service, request.map(s3s::Body::from)).await }
+        });
         tokio::spawn(async move {
             // A client that goes away ends its connection with an error: that is the client's business.
             let server = Builder::new(TokioExecutor::new());
