@@ -100,11 +100,29 @@ const CORRUPT: &[&str] = &[
     "mismatch for",
 ];
 
+const DISK: &[&str] = &[
+    "No space left on device",
+    "Disk quota exceeded",
+    "File too large",
+    "Read-only file system",
+];
+
+/// Whether git could not write to a disk of ours. What a server says of its own is marked.
+fn is_our_disk(said: &str) -> bool {
+    said.lines()
+        .filter(|line| !line.starts_with("remote:"))
+        .any(|line| DISK.iter().any(|phrase| line.contains(phrase)))
+}
+
 /// Why a command that contacted a repository failed.
 pub(crate) fn remote(context: &Context, doing: &str, said: &str) -> VcsError {
     let (url, host) = (context.url.to_string(), context.host());
     let has = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
     let detail = detail(said);
+    if is_our_disk(said) {
+        let doing = doing.to_owned();
+        return VcsError::Disk { doing, detail };
+    }
     let is_ssh = context.url.protocol() == Protocol::Ssh;
     if is_ssh && has(&["Host key verification failed"]) {
         return host_key(context, said, detail);
@@ -160,6 +178,10 @@ pub(crate) fn remote(context: &Context, doing: &str, said: &str) -> VcsError {
 /// Why a command that only read or wrote a mirror failed.
 pub(crate) fn local(mirror: &Path, doing: &str, said: &str) -> VcsError {
     let detail = detail(said);
+    if is_our_disk(said) {
+        let doing = doing.to_owned();
+        return VcsError::Disk { doing, detail };
+    }
     if is_corrupt(said) {
         return VcsError::Corrupt {
             path: mirror.to_owned(),

@@ -236,6 +236,14 @@ pub enum VcsError {
         /// What git said.
         detail: String,
     },
+    /// A disk of ours is full, read-only or broken.
+    #[error("this machine's disk did not take what git had to write to {doing}: {detail}")]
+    Disk {
+        /// What was being done.
+        doing: String,
+        /// What git said.
+        detail: String,
+    },
     /// Our own files.
     #[error("could not {doing}: {source}")]
     Io {
@@ -257,6 +265,7 @@ impl VcsError {
                 | Self::Changed { .. }
                 | Self::Busy { .. }
                 | Self::GitFailed { .. }
+                | Self::Disk { .. }
                 | Self::Io { .. }
         )
     }

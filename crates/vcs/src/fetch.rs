@@ -11,6 +11,7 @@ use crate::lock::Lock;
 use crate::mirror::Mirror;
 use crate::refname;
 use crate::remote::redirected;
+use crate::sweep::Sweep;
 use crate::url::RepositoryUrl;
 
 /// From so many new refs on they are moved into one file.
@@ -145,10 +146,9 @@ impl Mirror {
             .output_to(self.share(lock)?)
             .largest_file(config.max_fetch)
             .limit(config.fetch_timeout);
+        let sweep = Sweep::of(self.path());
         let finished = connection.prepare(command).run(0).await?;
         if !finished.success && self.unfinished_pack().await? >= config.max_fetch {
-            // It is as large as the limit, and nobody will need it.
-            self.prepare().await?;
             return Err(VcsError::TooLarge {
                 subject: format!("what git received from {}", access.url),
                 limit: config.max_fetch,
@@ -158,9 +158,23 @@ impl Mirror {
             // Only our own look decides: what is damaged may be upstream's, and upstream says what it likes.
             self.verify().await?;
         }
-        connection.judge(&doing, &finished)?;
+        let judged = connection.judge(&doing, &finished);
+        judged.map_err(|error| broken_off(error, &connection, &doing))?;
+        sweep.not_needed();
         fetched.new_host_keys = connection.new_host_keys()?;
         Ok(())
+    }
+}
+
+/// It has just listed its refs, so it is a repository: what it says now may be a proxy's page, and go by.
+fn broken_off(error: VcsError, connection: &Connection, doing: &str) -> VcsError {
+    match error {
+        VcsError::NotARepository { detail, .. } => VcsError::Interrupted {
+            host: connection.context.host(),
+            doing: doing.to_owned(),
+            detail,
+        },
+        other => other,
     }
 }
 

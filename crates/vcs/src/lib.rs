@@ -14,9 +14,9 @@ mod credential;
 mod depot;
 mod error;
 mod fetch;
+mod files;
 #[cfg(test)]
 mod fuzz;
-mod files;
 mod git;
 mod host_key;
 mod invalid_url;
@@ -36,6 +36,7 @@ mod rescue;
 mod running;
 mod snapshot;
 mod ssh;
+mod sweep;
 mod text;
 mod tree;
 mod url;

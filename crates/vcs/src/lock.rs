@@ -42,6 +42,16 @@ impl Lock {
         }
     }
 
+    /// The lock if nobody has it.
+    pub(crate) fn try_acquire(path: &Path) -> io::Result<Option<Self>> {
+        let file = File::options().append(true).create(true).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     /// A share of the lock for a child process: should we die, the lock lasts until the child has ended, too.
     pub(crate) fn share(&self) -> io::Result<File> {
         self.file.try_clone()

@@ -18,5 +18,6 @@ mod rescue;
 mod secrets;
 mod snapshot;
 mod ssh;
+mod sweep;
 mod url;
 mod world;
