@@ -6,7 +6,14 @@ use kapelle_storage::StorageError;
 use kapelle_storage::blobs::BlobError;
 use kapelle_storage::db::blobs::{self as rows, Blob, Touched};
 
+use crate::clock::{MINUTE, Millis};
 use crate::registry::Registry;
+
+/// How long a collector may take to delete bytes that it has claimed. Then it counts as lost, and whoever needs the bytes
+/// or their place finishes for it.
+pub(crate) const CLAIM: Millis = 15 * MINUTE;
+/// How long after its claim a collector needs not ask whether it is still its own.
+const FRESH: Millis = MINUTE;
 
 /// How often and how long a writer waits for a collector that is deleting the same bytes.
 const WAITS: usize = 40;
@@ -39,14 +46,39 @@ pub(crate) async fn announce(
         transaction.commit().await?;
         match touched {
             Touched::Live => return Ok(()),
+            Touched::Deleting if finish_lost(registry, sha256).await? => {}
             Touched::Deleting => tokio::time::sleep(WAIT).await,
         }
     }
     Err(CollectError::Deleting)
 }
 
+/// Deletes what a collector claimed that was lost before it could; `false`: the claim is still fresh, or done with.
+async fn finish_lost(registry: &Registry, sha256: &[u8]) -> Result<bool, CollectError> {
+    let now = registry.now();
+    let mut transaction = registry.database().write().await?;
+    let lost = rows::take_over(&mut transaction, sha256, now - CLAIM, now).await?;
+    transaction.commit().await?;
+    match lost {
+        Some(lost) => collect(registry, &lost).await.map(|()| true),
+        None => Ok(false),
+    }
+}
+
 /// Deletes the bytes of a claimed blob, then its row.
 pub(crate) async fn collect(registry: &Registry, claimed: &Blob) -> Result<(), CollectError> {
+    let now = registry.now();
+    if now - claimed.touched_at > FRESH {
+        // One of many that were claimed at once: by now somebody else may have taken it over, and a writer may have
+        // stored the same bytes again.
+        let mut transaction = registry.database().write().await?;
+        let before = claimed.touched_at + 1;
+        let ours = rows::take_over(&mut transaction, &claimed.sha256, before, now).await?;
+        transaction.commit().await?;
+        if ours.is_none() {
+            return Ok(());
+        }
+    }
     registry.parts.blobs.delete(&claimed.sha256).await?;
     let mut transaction = registry.database().write().await?;
     rows::drop_row(&mut transaction, &claimed.sha256).await?;

@@ -41,30 +41,37 @@ impl Process {
     ///
     /// Panics with everything written so far when the process closes its outputs first or stays silent for a minute.
     pub async fn line(&self, text: &str) -> String {
+        self.line_or_end(text)
+            .await
+            .unwrap_or_else(|| panic!("it ended without writing {text:?}:\n{}", self.log()))
+    }
+
+    /// The same, or `None` when the process closes its outputs first.
+    pub async fn line_or_end(&self, text: &str) -> Option<String> {
         let mut lines = self.lines.clone();
         let found = |lines: &Vec<String>| lines.iter().any(|line| line.contains(text));
         let Ok(waited) = timeout(PATIENCE, lines.wait_for(found)).await else {
             panic!("no line with {text:?} after a minute:\n{}", self.log());
         };
-        let line = waited
-            .ok()
-            .and_then(|lines| lines.iter().find(|line| line.contains(text)).cloned());
-        line.unwrap_or_else(|| panic!("it ended without writing {text:?}:\n{}", self.log()))
+        let lines = waited.ok()?;
+        lines.iter().find(|line| line.contains(text)).cloned()
     }
 
     /// The URL in the first line that contains `text`, from its `http` to the next space or quote,
     /// without a slash or full stop at the end: the way a server on a free port tells where it listens.
     pub async fn url(&self, text: &str) -> String {
-        let line = self.line(text).await;
-        let start = line
-            .find("http://")
-            .or_else(|| line.find("https://"))
-            .unwrap_or_else(|| panic!("there is no URL in {line:?}"));
-        let url = &line[start..];
-        let end = url
-            .find(|c: char| c.is_whitespace() || "\"',;)\u{1b}".contains(c))
-            .unwrap_or(url.len());
-        url[..end].trim_end_matches(['/', '.']).to_owned()
+        url_in(&self.line(text).await)
+    }
+
+    /// The same, or `None` when the process closes its outputs first.
+    pub async fn url_or_end(&self, text: &str) -> Option<String> {
+        self.line_or_end(text).await.as_deref().map(url_in)
+    }
+
+    /// Whether the process has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        let status = self.child.try_wait();
+        status.expect("the status of a child").is_some()
     }
 
     /// Everything written so far, both streams in the order of arrival.
@@ -122,6 +129,18 @@ impl Process {
             log: self.log(),
         }
     }
+}
+
+fn url_in(line: &str) -> String {
+    let start = line
+        .find("http://")
+        .or_else(|| line.find("https://"))
+        .unwrap_or_else(|| panic!("there is no URL in {line:?}"));
+    let url = &line[start..];
+    let end = url
+        .find(|c: char| c.is_whitespace() || "\"',;)\u{1b}".contains(c))
+        .unwrap_or(url.len());
+    url[..end].trim_end_matches(['/', '.']).to_owned()
 }
 
 /// How a process ended, and all that it wrote.

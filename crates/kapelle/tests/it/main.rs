@@ -7,6 +7,7 @@ mod doctor;
 mod e2e;
 mod folder;
 mod jobs;
+mod kills;
 mod packages;
 mod processes;
 mod settings;

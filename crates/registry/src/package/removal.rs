@@ -10,7 +10,7 @@ use crate::access;
 use crate::actor::Actor;
 use crate::blob;
 use crate::document;
-use crate::jobs::{self, SyncPackage};
+use crate::jobs::{self, BuildDists, SyncPackage};
 use crate::registry::Registry;
 
 /// Hides a package: it can be restored until the undo time has passed.
@@ -78,11 +78,17 @@ pub async fn undo(
         &name,
     )
     .await?;
-    let job = SyncPackage {
+    let look = SyncPackage {
         organization_id,
         package_id: package.id,
     };
-    jobs::enqueue(registry, &mut transaction, &job).await?;
+    jobs::enqueue(registry, &mut transaction, &look).await?;
+    // Builds that were due meanwhile were left undone.
+    let build = BuildDists {
+        organization_id,
+        package_id: package.id,
+    };
+    jobs::enqueue(registry, &mut transaction, &build).await?;
     document::bring_back(registry, &mut transaction, &package).await?;
     transaction.commit().await?;
     registry.catch_up().await?;

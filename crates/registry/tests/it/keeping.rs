@@ -3,7 +3,8 @@
 use kapelle_registry::credential::{self, CredentialKind, NewCredential};
 use kapelle_registry::installation::{self, InstallationError};
 use kapelle_registry::secrets::Secrets;
-use kapelle_registry::{Actor, Limits, Random, dist};
+use kapelle_registry::{Actor, Limits, Random, dist, package};
+use kapelle_storage::db::{blobs, dists};
 use kapelle_testing::git::GitRepository;
 use kapelle_testing::on_both_databases;
 
@@ -44,6 +45,41 @@ on_both_databases! {
 
         world.registry.blobs().delete(&row.sha256).await.unwrap();
         assert_eq!(world.dist("acme/lib", &reference).await, before);
+    }
+
+    async fn a_collector_that_is_lost_keeps_nobody_from_storing_the_same_bytes_for_long(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        let package = world.add(&repository).await;
+        world.work().await;
+        let reference = repository.resolve("refs/tags/1.0.0").unwrap();
+        let before = world.dist("acme/lib", &reference).await;
+
+        let now = world.registry.now();
+        let mut transaction = world.registry.database().write().await.unwrap();
+        let sha256 = dists::find(&mut transaction, package.id, &reference).await.unwrap().unwrap().sha256;
+        dists::delete(&mut transaction, package.id, &reference).await.unwrap();
+        blobs::claim(&mut transaction, &sha256, now).await.unwrap().unwrap();
+        transaction.commit().await.unwrap();
+
+        world.clock.advance(16 * 60_000);
+        assert_eq!(world.dist("acme/lib", &reference).await, before);
+        let row = blobs::find(&mut world.registry.database().read().await.unwrap(), &sha256).await;
+        assert_eq!(row.unwrap().unwrap().state, "live");
+    }
+
+    async fn a_package_that_is_restored_gets_the_dists_that_were_due_meanwhile(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        let package = world.add(&repository).await;
+        world.worker.run_next().await.unwrap();
+        let package = world.now(&package).await;
+        package::remove(&world.registry, &Actor::Operator, &package).await.unwrap();
+        world.work().await;
+        package::undo(&world.registry, &Actor::Operator, world.organization_id, "acme/lib").await.unwrap();
+        world.work().await;
+        let versions = world.versions("p2/acme/lib.json").await.unwrap();
+        assert_ne!(versions[0]["dist"]["shasum"], "");
     }
 
     async fn a_database_is_opened_with_its_own_key_only(url: String) {

@@ -97,6 +97,22 @@ pub async fn claim(tx: &mut Transaction, sha256: &[u8], now: i64) -> Result<Opti
     fetch_optional(tx, sql, values![sha256, now]).await
 }
 
+/// Claims a blob anew that was claimed before `before` and never dropped, because its collector was lost; `None`: there
+/// is no such claim.
+pub async fn take_over(
+    tx: &mut Transaction,
+    sha256: &[u8],
+    before: i64,
+    now: i64,
+) -> Result<Option<Blob>> {
+    let sql = sql!(
+        "UPDATE blobs SET touched_at = $3
+         WHERE sha256 = $1 AND state = 'deleting' AND touched_at < $2
+         RETURNING sha256, size, state, touched_at"
+    );
+    fetch_optional(tx, sql, values![sha256, before, now]).await
+}
+
 /// Drops the row of a blob whose bytes are deleted; `false`: it was not being deleted.
 pub async fn drop_row(tx: &mut Transaction, sha256: &[u8]) -> Result<bool> {
     let sql = sql!("DELETE FROM blobs WHERE sha256 = $1 AND state = 'deleting'");
