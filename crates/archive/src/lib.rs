@@ -9,7 +9,7 @@ mod name;
 mod root_file;
 mod tarball;
 
-pub use dist::{DistOptions, DistReport, write_dist};
+pub use dist::{DistBuilder, DistOptions, DistReport, Packed, Packer, write_dist};
 pub use error::ArchiveError;
 pub use limits::Limits;
 pub use root_file::{ArchiveKind, RootFile, read_root_file};

@@ -1,5 +1,6 @@
 //! From the tar of a commit to its dist: a zip that is the same bytes every time.
 
+mod deflate;
 mod spool;
 mod tree;
 mod zip;
@@ -14,7 +15,8 @@ use crate::limits::Limits;
 use crate::name;
 use crate::tarball::{self, Kind, Member};
 
-use spool::Spool;
+pub use deflate::{Packed, Packer};
+use spool::{Spool, Spooled};
 use tree::{Entry, EntryKind, Tree};
 use zip::ZipWriter;
 
@@ -69,87 +71,147 @@ pub fn write_dist(
     options: &DistOptions<'_>,
     out: impl Write,
 ) -> Result<DistReport, ArchiveError> {
-    check_top_directory(options.top_directory)?;
-    let mut collector = Collector::new(options);
+    let mut builder = DistBuilder::new(options)?;
     tarball::each(&mut tar, options.limits, |member, content| {
-        collector.take(member, content)
+        builder.take(member, content)
     })?;
     // A writer at the other end of a pipe pads its last record and should not see it broken.
     io::copy(&mut tar.take(RECORD), &mut io::sink()).map_err(ArchiveError::Read)?;
-    collector.finish(out)
+    builder.finish(out)
 }
 
 /// More than any tar's last record.
 const RECORD: u64 = 1 << 20;
 
-struct Collector<'a> {
+/// A dist whose entries are added in any order; the same entries give the same bytes as by [`write_dist`].
+pub struct DistBuilder<'a> {
     options: &'a DistOptions<'a>,
     spool: Spool,
     tree: Tree,
     members: u64,
     unpacked: u64,
+    submodules: bool,
     has_lfs: bool,
     dropped_links: u64,
 }
 
-impl<'a> Collector<'a> {
-    fn new(options: &'a DistOptions<'a>) -> Self {
-        Self {
+impl<'a> DistBuilder<'a> {
+    /// A dist without entries.
+    pub fn new(options: &'a DistOptions<'a>) -> Result<Self, ArchiveError> {
+        check_top_directory(options.top_directory)?;
+        Ok(Self {
             options,
             spool: Spool::new(options.spool),
             tree: Tree::default(),
             members: 0,
             unpacked: 0,
+            submodules: options.submodules,
             has_lfs: false,
             dropped_links: 0,
+        })
+    }
+
+    /// Whether a file or link is to be added; otherwise it is noted as left out. To be asked once about each.
+    pub fn wants(&mut self, path: &[u8]) -> Result<bool, ArchiveError> {
+        name::check(path)?;
+        self.count()?;
+        if (self.options.exclude)(&name::text(path)) {
+            self.tree.leaf(path.to_vec(), None)?;
+            return Ok(false);
         }
+        Ok(true)
+    }
+
+    /// Adds a file that is [wanted](Self::wants).
+    pub fn file(
+        &mut self,
+        path: &[u8],
+        executable: bool,
+        content: &mut dyn Read,
+        size: u64,
+    ) -> Result<(), ArchiveError> {
+        self.grow(size)?;
+        let data = self.spool.deflate(content, size)?;
+        self.add_file(path, executable, data)
+    }
+
+    /// Adds a file that is [wanted](Self::wants) and compressed already.
+    pub fn packed(
+        &mut self,
+        path: &[u8],
+        executable: bool,
+        packed: &Packed,
+    ) -> Result<(), ArchiveError> {
+        self.grow(packed.deflated.size)?;
+        let data = self.spool.add(packed)?;
+        self.add_file(path, executable, data)
+    }
+
+    /// Adds a symbolic link that is [wanted](Self::wants), unless it points out of the tree.
+    pub fn link(&mut self, path: &[u8], target: &[u8]) -> Result<(), ArchiveError> {
+        if !name::link_stays_inside(path, target) {
+            self.dropped_links += 1;
+            return self.tree.leaf(path.to_vec(), None);
+        }
+        self.grow(target.len() as u64)?;
+        let data = self.spool.store(target)?;
+        let kind = EntryKind::Link;
+        self.leaf(path, Entry { kind, data })
+    }
+
+    /// Adds a directory; it becomes an entry if something in it does, or if nothing at all is in it.
+    pub fn directory(&mut self, path: &[u8]) -> Result<(), ArchiveError> {
+        name::check(path)?;
+        self.count()?;
+        let excluded = (self.options.exclude)(&name::text(path));
+        self.tree.directory(path, !excluded)?;
+        self.refuse_large(self.spool.len() + self.tree.weight())
+    }
+
+    /// Adds a submodule: an empty directory.
+    pub fn submodule(&mut self, path: &[u8]) -> Result<(), ArchiveError> {
+        self.submodules = true;
+        self.directory(path)
     }
 
     fn take(&mut self, member: Member, content: &mut dyn Read) -> Result<(), ArchiveError> {
-        name::check(&member.name)?;
-        self.count(&member)?;
-        let excluded = (self.options.exclude)(&name::text(&member.name));
-        let entry = match member.kind {
-            Kind::Directory => {
-                self.tree.directory(&member.name, !excluded)?;
-                return self.refuse_large(self.spool.len() + self.tree.weight());
-            }
-            _ if excluded => None,
-            Kind::Link { target } if name::link_stays_inside(&member.name, &target) => {
-                self.unpacked += target.len() as u64;
-                let data = self.spool.store(&target)?;
-                Some(Entry {
-                    kind: EntryKind::Link,
-                    data,
-                })
-            }
-            Kind::Link { .. } => {
-                self.dropped_links += 1;
-                None
-            }
-            Kind::File { executable } => {
-                let data = self.spool.deflate(content, member.size)?;
-                self.has_lfs |= data.is_lfs_pointer;
-                Some(Entry {
-                    kind: EntryKind::File { executable },
-                    data,
-                })
-            }
-        };
-        self.refuse_large(self.spool.len() + self.tree.weight())?;
-        self.tree.leaf(member.name, entry)
+        match member.kind {
+            Kind::Directory => self.directory(&member.name),
+            // Limits are checked before content is read, also before that of what is left out.
+            _ if !self.wants(&member.name)? => self.grow(member.size),
+            Kind::Link { target } => self.link(&member.name, &target),
+            Kind::File { executable } => self.file(&member.name, executable, content, member.size),
+        }
     }
 
-    /// Limits are checked before content is read.
-    fn count(&mut self, member: &Member) -> Result<(), ArchiveError> {
-        let limits = self.options.limits;
+    fn add_file(
+        &mut self,
+        path: &[u8],
+        executable: bool,
+        data: Spooled,
+    ) -> Result<(), ArchiveError> {
+        self.has_lfs |= data.content.is_lfs_pointer;
+        let kind = EntryKind::File { executable };
+        self.leaf(path, Entry { kind, data })
+    }
+
+    fn leaf(&mut self, path: &[u8], entry: Entry) -> Result<(), ArchiveError> {
+        self.refuse_large(self.spool.len() + self.tree.weight())?;
+        self.tree.leaf(path.to_vec(), Some(entry))
+    }
+
+    fn count(&mut self) -> Result<(), ArchiveError> {
         self.members += 1;
-        if self.members > limits.entries {
-            let limit = limits.entries;
+        let limit = self.options.limits.entries;
+        if self.members > limit {
             return Err(ArchiveError::TooManyEntries { limit });
         }
-        self.unpacked = self.unpacked.saturating_add(member.size);
-        let limit = limits.unpacked;
+        Ok(())
+    }
+
+    fn grow(&mut self, size: u64) -> Result<(), ArchiveError> {
+        self.unpacked = self.unpacked.saturating_add(size);
+        let limit = self.options.limits.unpacked;
         if self.unpacked > limit {
             return Err(ArchiveError::TooLargeUnpacked { limit });
         }
@@ -164,8 +226,9 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    fn finish(mut self, out: impl Write) -> Result<DistReport, ArchiveError> {
-        let has_submodules = self.options.submodules && self.tree.has_empty_directory();
+    /// Writes the zip.
+    pub fn finish(mut self, out: impl Write) -> Result<DistReport, ArchiveError> {
+        let has_submodules = self.submodules && self.tree.has_empty_directory();
         let top = format!("{}/", self.options.top_directory).into_bytes();
         let mut entries: Vec<_> = vec![(top.clone(), Entry::directory())];
         for (path, entry) in std::mem::take(&mut self.tree).into_entries()? {
@@ -178,9 +241,10 @@ impl<'a> Collector<'a> {
             writer.entry(name, entry, &mut self.spool)?;
         }
         let written = writer.finish()?;
+        let unpacked = entries.iter().map(|(_, entry)| entry.data.content.size);
         Ok(DistReport {
             entries: entries.len() as u64,
-            unpacked_bytes: entries.iter().map(|(_, entry)| entry.data.size).sum(),
+            unpacked_bytes: unpacked.sum(),
             size: written.size,
             sha1: written.sha1,
             sha256: written.sha256,
@@ -209,6 +273,16 @@ fn case_collisions(entries: &[(Vec<u8>, Entry)]) -> u64 {
         .iter()
         .filter(|(name, _)| !seen.insert(name::text(name).to_lowercase()));
     repeated.count() as u64
+}
+
+impl fmt::Debug for DistBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DistBuilder")
+            .field("options", self.options)
+            .field("members", &self.members)
+            .field("unpacked", &self.unpacked)
+            .finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for DistOptions<'_> {

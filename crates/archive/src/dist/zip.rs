@@ -164,15 +164,19 @@ fn dos_time(seconds: i64) -> [u8; 4] {
 fn describe(name: &[u8], entry: &Entry, modified: [u8; 4]) -> Result<Vec<u8>, ArchiveError> {
     let utf8 = !name.is_ascii() && str::from_utf8(name).is_ok();
     let length = u16::try_from(name.len()).map_err(|_| too_large())?;
-    let method = if entry.data.deflated { 8_u16 } else { 0 };
+    let method = if entry.data.content.compressed {
+        8_u16
+    } else {
+        0
+    };
     let mut part = Vec::with_capacity(26);
     part.extend(VERSION.to_le_bytes());
     part.extend(if utf8 { UTF8 } else { 0 }.to_le_bytes());
     part.extend(method.to_le_bytes());
     part.extend(modified);
-    part.extend(entry.data.crc.to_le_bytes());
-    part.extend(short(entry.data.packed_size)?.to_le_bytes());
-    part.extend(short(entry.data.size)?.to_le_bytes());
+    part.extend(entry.data.content.crc.to_le_bytes());
+    part.extend(short(entry.data.content.packed_size)?.to_le_bytes());
+    part.extend(short(entry.data.content.size)?.to_le_bytes());
     part.extend(length.to_le_bytes());
     part.extend(0_u16.to_le_bytes());
     Ok(part)

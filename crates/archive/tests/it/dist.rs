@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use kapelle_archive::{ArchiveError, DistOptions, Limits, write_dist};
+use kapelle_archive::{ArchiveError, DistBuilder, DistOptions, Limits, Packer, write_dist};
 use rstest::rstest;
 
 use crate::world::{Tar, dist, dist_with, names};
@@ -31,6 +31,85 @@ fn the_same_tree_gives_the_bytes_that_were_published_before() {
     assert_eq!(report.size, zip.len() as u64);
     assert_eq!(report.entries, 10);
     assert_eq!(report.unpacked_bytes, 9569);
+}
+
+/// As [`dist`] has them; the spool stays in memory here.
+fn options<'a>(limits: &'a Limits, exclude: &'a dyn Fn(&str) -> bool) -> DistOptions<'a> {
+    DistOptions {
+        top_directory: "acme-util-1a2b3c",
+        exclude,
+        submodules: false,
+        modified_at: 1_700_000_000,
+        limits,
+        spool: std::path::Path::new("/nowhere"),
+    }
+}
+
+#[test]
+fn entries_added_one_by_one_in_any_order_give_the_same_bytes() {
+    let long = "<?php // utilities\n".repeat(500);
+    let (expected, report) = dist(&package().finish()).unwrap();
+    let limits = Limits::default();
+    let options = options(&limits, &|_| false);
+    let mut packer = Packer::default();
+    let util = packer
+        .pack(&mut long.as_bytes(), long.len() as u64)
+        .unwrap();
+    let nothing = packer.pack(&mut &b""[..], 0).unwrap();
+    for _ in 0..2 {
+        let mut builder = DistBuilder::new(&options).unwrap();
+        for (path, executable, content) in [
+            ("composer.json", false, r#"{"name":"acme/util"}"#),
+            ("bin/tool", true, "#!/usr/bin/env php\n<?php\n"),
+            ("README.md", false, "# Utilities\n"),
+        ] {
+            assert!(builder.wants(path.as_bytes()).unwrap());
+            let size = content.len() as u64;
+            builder
+                .file(path.as_bytes(), executable, &mut content.as_bytes(), size)
+                .unwrap();
+        }
+        builder.packed(b"src/nothing", false, &nothing).unwrap();
+        builder.packed(b"src/Util.php", false, &util).unwrap();
+        builder.directory(b"src").unwrap();
+        builder.submodule(b"empty").unwrap();
+        builder.link(b"latest", b"src/Util.php").unwrap();
+        let mut zip = Vec::new();
+        assert_eq!(builder.finish(&mut zip).unwrap(), report);
+        assert_eq!(zip, expected);
+    }
+}
+
+#[test]
+fn a_builder_leaves_out_what_is_excluded_and_keeps_the_limits() {
+    let limits = Limits {
+        entries: 3,
+        unpacked: 10,
+        ..Limits::default()
+    };
+    let options = options(&limits, &|path| path == "tests/t");
+    let mut builder = DistBuilder::new(&options).unwrap();
+    assert!(!builder.wants(b"tests/t").unwrap());
+    assert!(builder.wants(b"a").unwrap());
+    let large = builder.file(b"a", false, &mut &b"0123456789x"[..], 11);
+    assert!(
+        matches!(large, Err(ArchiveError::TooLargeUnpacked { limit: 10 })),
+        "{large:?}"
+    );
+
+    let mut builder = DistBuilder::new(&options).unwrap();
+    builder.submodule(b"module").unwrap();
+    assert!(!builder.wants(b"tests/t").unwrap());
+    assert!(builder.wants(b"a").unwrap());
+    assert!(matches!(
+        builder.wants(b"b"),
+        Err(ArchiveError::TooManyEntries { limit: 3 })
+    ));
+    let cut = builder.file(b"a", false, &mut &b"x"[..], 2);
+    assert!(matches!(cut, Err(ArchiveError::Damaged { .. })), "{cut:?}");
+    let mut zip = Vec::new();
+    assert!(builder.finish(&mut zip).unwrap().has_submodules);
+    assert_eq!(names(&zip), ["module/"]);
 }
 
 #[test]
