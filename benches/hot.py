@@ -68,7 +68,7 @@ class Kapelle:
     def __init__(self, binary, folder):
         self.data = folder / "data"
         self.log = open(folder / "kapelle.log", "w")
-        environment = dict(os.environ, KAPELLE_VCS__PROTOCOLS="file")
+        environment = dict(os.environ, KAPELLE_VCS__PROTOCOLS="file", KAPELLE_METRICS__TOKEN="for-the-benchmark-only")
         repository = folder / "repository"
         make_repository(repository, 120)
         self.port = free_port()
@@ -124,7 +124,7 @@ class Nginx:
             daemon off; worker_processes 2; pid {root}/pid; error_log {root}/error.log; user root;
             events {{ worker_connections 1024; }}
             http {{
-                access_log {root}/access.log; sendfile on; tcp_nopush on; keepalive_requests 1000000;
+                access_log {root}/access.log combined buffer=1m flush=250ms; sendfile on; tcp_nopush on; keepalive_requests 1000000;
                 open_file_cache max=1000; default_type application/json; types {{ }}
                 server {{ listen 127.0.0.1:{self.port}; root {root}; gzip_static always; {auth} }}
             }}""")

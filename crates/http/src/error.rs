@@ -15,6 +15,13 @@ use kapelle_registry::search::SearchError;
 use kapelle_storage::StorageError;
 use serde::Serialize;
 
+/// When whoever met a disk without room may ask again, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("60");
+/// When whoever met an outage may, in seconds: it ends by itself, or somebody is on it.
+const RETRY_SOON: HeaderValue = HeaderValue::from_static("10");
+/// Which disk that is, is for the log.
+const UNWRITABLE: &str = "the database of this server cannot write to its disk, and nothing was changed: try again later";
+
 /// Why a request was not answered as wished.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
@@ -63,6 +70,12 @@ pub(crate) enum ApiError {
     /// It exists and cannot be had at the moment.
     #[error("{0}")]
     Unavailable(String),
+    /// There is no room on a disk: reading goes on, and what would change something may come again.
+    #[error("{0}")]
+    NoRoom(String),
+    /// The database cannot be asked, or is too busy to answer; why is for the log.
+    #[error("the database of this server does not answer at the moment: try again soon")]
+    Outage,
     /// This process does not know who may still read.
     #[error(
         "this server has lost touch with its database and serves nothing private until it is back"
@@ -112,6 +125,8 @@ impl ApiError {
             Self::Forged(_) => (StatusCode::FORBIDDEN, "signature_wrong"),
             Self::Range { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::NoRoom(_) => (StatusCode::SERVICE_UNAVAILABLE, "no_room"),
+            Self::Outage => (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable"),
             Self::Stale => (StatusCode::SERVICE_UNAVAILABLE, "stale"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
@@ -124,6 +139,8 @@ impl ApiError {
             Self::Missing(_)
             | Self::Gone(_)
             | Self::Unavailable(_)
+            | Self::NoRoom(_)
+            | Self::Outage
             | Self::Stale
             | Self::Internal(_) => true,
             _ => false,
@@ -160,6 +177,12 @@ impl ApiError {
                 let basic = HeaderValue::from_static("Basic realm=\"Composer repository\"");
                 headers.insert(header::WWW_AUTHENTICATE, basic);
             }
+            Self::NoRoom(_) => {
+                headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+            }
+            Self::Unavailable(_) | Self::Outage | Self::Stale => {
+                headers.insert(header::RETRY_AFTER, RETRY_SOON);
+            }
             Self::Range { size } => {
                 if let Ok(value) = HeaderValue::from_str(&format!("bytes */{size}")) {
                     headers.insert(header::CONTENT_RANGE, value);
@@ -183,7 +206,18 @@ impl IntoResponse for ApiError {
 
 impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
-        Self::Internal(error.to_string())
+        match error {
+            StorageError::Shut { reason } => Self::NoRoom(reason.to_string()),
+            StorageError::Unwritable { source } => {
+                tracing::error!(%source, "the database cannot write to its disk");
+                Self::NoRoom(UNWRITABLE.to_owned())
+            }
+            outage if outage.is_outage() => {
+                tracing::warn!(error = %outage, "a request was not answered");
+                Self::Outage
+            }
+            other => Self::Internal(other.to_string()),
+        }
     }
 }
 
@@ -220,6 +254,7 @@ impl From<DistError> for ApiError {
             DistError::Unknown => Self::NotFound,
             gone @ (DistError::Removed(_)
             | DistError::Purged(_)
+            | DistError::Lost { .. }
             | DistError::Unbuildable { .. }) => Self::Gone(gone.to_string()),
             unavailable @ DistError::Unavailable { .. } => {
                 Self::Unavailable(unavailable.to_string())
@@ -242,6 +277,7 @@ impl From<PackageError> for ApiError {
     fn from(error: PackageError) -> Self {
         match error {
             PackageError::Denied(denied) => Self::Denied(denied),
+            PackageError::Storage(error) => error.into(),
             other => Self::Internal(other.to_string()),
         }
     }
@@ -253,6 +289,7 @@ impl From<HookError> for ApiError {
             HookError::Denied(denied) => Self::Denied(denied),
             unknown @ HookError::Unknown(_) => Self::Missing(unknown.to_string()),
             nameless @ HookError::NoRepository => Self::Payload(nameless.to_string()),
+            HookError::Storage(error) => error.into(),
             other => Self::Internal(other.to_string()),
         }
     }

@@ -6,8 +6,10 @@
 mod composer;
 mod error;
 mod extract;
+mod figures;
 mod health;
 mod hooks;
+mod hot;
 mod json;
 mod landing;
 mod metrics;
@@ -15,5 +17,6 @@ mod observe;
 mod router;
 mod state;
 
-pub use router::{metrics_router, router};
-pub use state::AppState;
+pub use hot::HttpService;
+pub use router::metrics_router;
+pub use state::{AppState, GuardedMetrics};

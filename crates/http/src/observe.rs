@@ -1,4 +1,4 @@
-//! The one layer around all routes: request id, panics, access log, metrics.
+//! Around every request: its id, panics, access log, metrics.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -18,7 +18,8 @@ use crate::state::AppState;
 const PATH: usize = 512;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Runs the request, answers a panic, repeats the request's id and writes one line about it.
+/// The layer around all routes: runs the request, answers a panic, repeats the request's id and writes one line
+/// about it.
 pub(crate) async fn observe(
     State(state): State<AppState>,
     request: Request,
@@ -26,22 +27,22 @@ pub(crate) async fn observe(
 ) -> Response {
     let started = Instant::now();
     let id = state.request_id(request.headers());
-    let asked = Asked::of(&request);
+    let method = known(request.method());
+    let path = cut(request.uri().path()).to_owned();
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let mut response = answered(next.run(request)).await;
     if let Some(Cause(cause)) = response.extensions_mut().remove() {
-        tracing::error!(
-            request = id,
-            method = asked.method,
-            path = asked.path,
-            cause,
-            "a request failed"
-        );
+        tracing::error!(request = id, method, path, cause, "a request failed");
         response = ApiError::Internal(cause).answer(Some(&id));
     }
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
-    asked.record(&id, &response, started);
+    let asked = Asked {
+        id: &id,
+        method,
+        path: &path,
+        route: route.as_ref().map_or("none", MatchedPath::as_str),
+        started,
+    };
+    asked.finish(&state, &mut response);
     response
 }
 
@@ -52,22 +53,21 @@ async fn answered(answer: impl Future<Output = Response>) -> Response {
 }
 
 /// What is known of a request before it runs. Never its headers or its query, which may hold secrets.
-struct Asked {
-    method: &'static str,
-    path: String,
-    route: Option<MatchedPath>,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    /// The request's id.
+    pub(crate) id: &'a str,
+    /// A [`known`] method.
+    pub(crate) method: &'static str,
+    /// The path, [`cut`].
+    pub(crate) path: &'a str,
+    /// The pattern of the route, or `none`.
+    pub(crate) route: &'a str,
+    /// When it came.
+    pub(crate) started: Instant,
 }
 
-impl Asked {
-    fn of(request: &Request) -> Self {
-        let path = request.uri().path();
-        Self {
-            method: known(request.method()),
-            path: path[..path.floor_char_boundary(PATH)].to_owned(),
-            route: request.extensions().get::<MatchedPath>().cloned(),
-        }
-    }
-
+impl Asked<'_> {
     /// The organization in the path, if the path has one.
     fn organization(&self) -> &str {
         let mut parts = self.path.split('/').skip(1);
@@ -78,31 +78,31 @@ impl Asked {
         }
     }
 
-    fn record(&self, id: &str, response: &Response, started: Instant) {
-        let (status, elapsed) = (response.status().as_u16(), started.elapsed());
+    /// Repeats the id in the answer, logs and counts.
+    pub(crate) fn finish(&self, state: &AppState, response: &mut Response) {
+        if let Ok(value) = HeaderValue::from_str(self.id) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+        let (status, elapsed) = (response.status(), self.started.elapsed());
         tracing::info!(
             target: "kapelle::access",
-            request = id,
+            request = self.id,
             method = self.method,
             path = self.path,
-            status,
+            status = status.as_u16(),
             milliseconds = elapsed.as_secs_f64() * 1_000.0,
             bytes = length(response),
             organization = self.organization(),
         );
-        let route = self
-            .route
-            .as_ref()
-            .map_or("none", MatchedPath::as_str)
-            .to_owned();
-        metrics::histogram!("kapelle_http_request_seconds", "route" => route.clone())
-            .record(elapsed.as_secs_f64());
-        metrics::counter!(
-            "kapelle_http_requests_total",
-            "route" => route, "method" => self.method, "status" => status.to_string()
-        )
-        .increment(1);
+        state
+            .figures()
+            .record(self.route, self.method, status, elapsed);
     }
+}
+
+/// As much of a path as is logged.
+pub(crate) fn cut(path: &str) -> &str {
+    &path[..path.floor_char_boundary(PATH)]
 }
 
 /// The bytes that the answer's body has, as far as that is known now.
@@ -145,9 +145,8 @@ mod tests {
     fn a_long_path_is_cut_wherever_its_characters_lie() {
         for start in ["/", "/a", "/ab"] {
             let path = format!("{start}{}", "\u{20ac}".repeat(9_000));
-            let request = Request::get(&path).body(axum::body::Body::empty()).unwrap();
-            let logged = Asked::of(&request).path;
-            assert!(logged.len() <= PATH && path.starts_with(&logged));
+            let logged = cut(&path);
+            assert!(logged.len() <= PATH && path.starts_with(logged));
         }
     }
 

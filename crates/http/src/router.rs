@@ -9,8 +9,13 @@ use crate::error::ApiError;
 use crate::state::AppState;
 use crate::{composer, health, hooks, landing, metrics, observe};
 
-/// All that is served on the public listener.
-pub fn router(state: AppState) -> Router {
+/// An organization's root document.
+pub(crate) const ROOT_ROUTE: &str = "/repo/{org}/packages.json";
+/// A package's documents.
+pub(crate) const P2_ROUTE: &str = "/repo/{org}/p2/{vendor}/{file}";
+
+/// Every route of the public listener.
+pub(crate) fn router(state: AppState) -> Router {
     Router::new()
         .route("/", get(landing::show))
         .route("/healthz", get(health::healthz))
@@ -33,12 +38,12 @@ fn composer_routes() -> Router<AppState> {
     Router::new()
         .route("/repo/{org}", get(composer::index::show))
         .route("/repo/{org}/", get(composer::index::show))
-        .route("/repo/{org}/packages.json", get(composer::root::show))
+        .route(ROOT_ROUTE, get(composer::root::show))
         .route(
             "/repo/{org}/packages/packages.json",
             get(composer::root::show),
         )
-        .route("/repo/{org}/p2/{vendor}/{file}", get(composer::p2::show))
+        .route(P2_ROUTE, get(composer::p2::show))
         .route(
             "/repo/{org}/dists/{vendor}/{project}/{file}",
             get(composer::dists::show),

@@ -1,6 +1,6 @@
 //! What every handler works with.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,22 +11,28 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 
 use crate::error::ApiError;
+use crate::figures::Figures;
 
 /// Longest request id that is taken over from a proxy.
 const REQUEST_ID: usize = 64;
 
 /// The registry and what belongs to this server process; clones share everything.
 #[derive(Clone)]
-pub struct AppState {
+pub struct AppState(Arc<Shared>);
+
+struct Shared {
     registry: Registry,
-    metrics: Option<Arc<GuardedMetrics>>,
-    requests: Arc<Requests>,
+    metrics: Option<GuardedMetrics>,
+    requests: Requests,
+    figures: Figures,
 }
 
 /// The metrics, and the bearer token that opens them on the public listener.
-pub(crate) struct GuardedMetrics {
-    pub(crate) handle: PrometheusHandle,
-    pub(crate) token: SecretString,
+pub struct GuardedMetrics {
+    /// What was counted.
+    pub handle: PrometheusHandle,
+    /// Who shows it may read.
+    pub token: SecretString,
 }
 
 /// Numbers requests; the random part tells processes and restarts apart.
@@ -36,37 +42,36 @@ struct Requests {
 }
 
 impl AppState {
-    /// Serves `registry`; `random` makes request ids unique among processes.
-    pub fn new(registry: Registry, random: &Random) -> Self {
+    /// Serves `registry`; `random` makes request ids unique among processes. Without `metrics` there is no `/metrics`.
+    /// A recorder of metrics must be installed before, if there is to be one.
+    pub fn new(registry: Registry, random: &Random, metrics: Option<GuardedMetrics>) -> Self {
         let requests = Requests {
             process: random.hex::<4>(),
             count: AtomicU64::new(1),
         };
-        Self {
+        Self(Arc::new(Shared {
             registry,
-            metrics: None,
-            requests: Arc::new(requests),
-        }
-    }
-
-    /// Answers `/metrics` for those who send `token` as a bearer token. Without this call there is no `/metrics`.
-    #[must_use]
-    pub fn with_metrics(mut self, handle: PrometheusHandle, token: SecretString) -> Self {
-        self.metrics = Some(Arc::new(GuardedMetrics { handle, token }));
-        self
+            metrics,
+            requests,
+            figures: Figures::default(),
+        }))
     }
 
     pub(crate) fn registry(&self) -> &Registry {
-        &self.registry
+        &self.0.registry
     }
 
     pub(crate) fn metrics(&self) -> Option<&GuardedMetrics> {
-        self.metrics.as_deref()
+        self.0.metrics.as_ref()
+    }
+
+    pub(crate) fn figures(&self) -> &Figures {
+        &self.0.figures
     }
 
     /// Refuses when a revoked token might still be honoured.
     pub(crate) fn check_freshness(&self) -> Result<(), ApiError> {
-        match self.registry.freshness() {
+        match self.registry().freshness() {
             Freshness::Confirmed | Freshness::Unready => Ok(()),
             Freshness::Stale => Err(ApiError::Stale),
         }
@@ -77,14 +82,17 @@ impl AppState {
         let given = headers.get("x-request-id").and_then(|id| id.to_str().ok());
         given
             .filter(|id| is_plain(id))
-            .map_or_else(|| self.requests.next(), str::to_owned)
+            .map_or_else(|| self.0.requests.next(), str::to_owned)
     }
 }
 
 impl Requests {
     fn next(&self) -> String {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
-        format!("{}-{number:06x}", self.process)
+        let mut id = String::with_capacity(REQUEST_ID);
+        // Writing to a string cannot fail.
+        let _ = write!(id, "{}-{number:06x}", self.process);
+        id
     }
 }
 
@@ -96,5 +104,11 @@ fn is_plain(id: &str) -> bool {
 impl fmt::Debug for AppState {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("AppState")
+    }
+}
+
+impl fmt::Debug for GuardedMetrics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("GuardedMetrics")
     }
 }

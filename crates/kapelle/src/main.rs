@@ -16,11 +16,17 @@ mod workspace;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     kapelle_outbound::install_crypto_provider();
     let command_line = cli::CommandLine::parse();
-    match run(command_line) {
+    let outcome = run(command_line);
+    logging::flush();
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if let Some(sentence) = exit::sentence(&error) {

@@ -11,12 +11,14 @@ use std::time::Duration;
 use kapelle_storage::StorageError;
 use kapelle_storage::db::changes::{self, Change};
 use kapelle_storage::db::organizations::Organization;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use tokio_util::sync::CancellationToken;
 
-use crate::actor::TokenActor;
 use crate::clock::{MINUTE, Millis, SECOND};
 use crate::document::{self, Remembered};
 use crate::registry::Registry;
+use crate::token::KnownToken;
 
 /// How many changes are read at once.
 const PAGE: i64 = 1_000;
@@ -24,10 +26,14 @@ const PAGE: i64 = 1_000;
 const UNREADY_AFTER: Millis = 10 * SECOND;
 /// How long the sequence may be unconfirmed before private data is no longer served.
 const REFUSE_AFTER: Millis = MINUTE;
+/// Long before anything that [`Clock::passed`](crate::Clock::passed) counts.
+const NEVER: Millis = i64::MIN / 2;
 /// How far our clock may be off the database's.
 const CLOCK_SKEW: Millis = 2 * SECOND;
 /// Valid tokens remembered at most.
-const TOKENS: u64 = 100_000;
+const TOKENS: usize = 100_000;
+/// Bytes of an ordinary document, to guess how many there is room for.
+const DOCUMENT: u64 = 4_096;
 
 /// How well this process knows the sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,12 +46,14 @@ pub enum Freshness {
     Stale,
 }
 
-#[expect(
-    clippy::borrowed_box,
-    reason = "the cache asks for a function of the key as it is kept"
-)]
-fn weight(key: &Box<str>, value: &Remembered) -> u32 {
-    u32::try_from(key.len() + value.size()).unwrap_or(u32::MAX)
+/// Weighs documents by their bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Bytes;
+
+impl Weighter<Box<str>, Remembered> for Bytes {
+    fn weight(&self, key: &Box<str>, value: &Remembered) -> u64 {
+        (key.len() + value.size()) as u64
+    }
 }
 
 /// What this process remembers of the database.
@@ -54,29 +62,27 @@ pub struct Memory {
     /// The newest change that memory takes account of. Held while memory is written, so that nothing older than a
     /// change gets in after it.
     seen: Mutex<i64>,
+    /// On the clock of what passed: the other one may be set.
     confirmed_at: AtomicI64,
     clock_is_off: AtomicBool,
     slugs: RwLock<HashMap<i64, Box<str>>>,
-    pub(crate) documents: moka::sync::Cache<Box<str>, Remembered>,
-    pub(crate) tokens: moka::sync::Cache<[u8; 32], Arc<TokenActor>>,
-    pub(crate) organizations: moka::sync::Cache<Box<str>, Arc<Organization>>,
+    pub(crate) documents: Cache<Box<str>, Remembered, Bytes>,
+    pub(crate) tokens: Cache<[u8; 32], Arc<KnownToken>>,
+    pub(crate) organizations: Cache<Box<str>, Arc<Organization>>,
 }
 
 impl Memory {
     /// Empty, with room for `document_bytes` of documents.
     pub(crate) fn new(document_bytes: u64) -> Self {
-        let documents = moka::sync::Cache::builder()
-            .max_capacity(document_bytes)
-            .weigher(weight)
-            .build();
+        let documents = usize::try_from(document_bytes / DOCUMENT).unwrap_or(usize::MAX);
         Self {
             seen: Mutex::new(0),
-            confirmed_at: AtomicI64::new(0),
+            confirmed_at: AtomicI64::new(NEVER),
             clock_is_off: AtomicBool::new(false),
             slugs: RwLock::default(),
-            documents,
-            tokens: moka::sync::Cache::new(TOKENS),
-            organizations: moka::sync::Cache::new(TOKENS),
+            documents: Cache::with_weighter(documents, document_bytes, Bytes),
+            tokens: Cache::new(TOKENS),
+            organizations: Cache::new(TOKENS),
         }
     }
 
@@ -110,9 +116,9 @@ impl Memory {
     /// Forgets everything: what is read from now on is at `newest` or later.
     fn start_over(&self, newest: i64) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        self.documents.invalidate_all();
-        self.organizations.invalidate_all();
-        self.tokens.invalidate_all();
+        self.documents.clear();
+        self.organizations.clear();
+        self.tokens.clear();
         *seen = newest;
     }
 
@@ -123,20 +129,20 @@ impl Memory {
                 if let Some(slug) = slugs.get(&change.organization_id) {
                     let name = &change.name;
                     self.documents
-                        .invalidate(format!("{slug}/p2/{name}.json").as_str());
+                        .remove(format!("{slug}/p2/{name}.json").as_str());
                 }
             }
             "root" => {
                 let slugs = self.slugs.read().unwrap_or_else(PoisonError::into_inner);
                 if let Some(slug) = slugs.get(&change.organization_id) {
                     self.documents
-                        .invalidate(format!("{slug}/{}", document::ROOT).as_str());
+                        .remove(format!("{slug}/{}", document::ROOT).as_str());
                 }
             }
-            "token" => self.tokens.invalidate_all(),
+            "token" => self.tokens.clear(),
             _ => {
-                self.organizations.invalidate_all();
-                self.documents.invalidate_all();
+                self.organizations.clear();
+                self.documents.clear();
             }
         }
     }
@@ -146,7 +152,7 @@ impl Registry {
     /// Takes account of every change that is committed by now. Called after each of our own commits, so that a
     /// change is visible where it was made before its answer is sent.
     pub async fn catch_up(&self) -> Result<(), StorageError> {
-        let now = self.now();
+        let passed = self.passed();
         if self.freshness() == Freshness::Stale {
             // Never confirmed, or away for so long that changes may have been pruned meanwhile.
             let newest = changes::latest(&mut self.database().read().await?).await?;
@@ -154,13 +160,19 @@ impl Registry {
         }
         loop {
             let since = self.memory.point();
-            let page = changes::since(&mut self.database().read().await?, since, PAGE).await?;
+            let mut connection = self.database().read().await?;
+            let page = changes::since(&mut connection, since, PAGE).await?;
             if let Some(newest) = page.last() {
-                self.memory.forget(&page, newest.seq);
+                // Where our own place was pruned, so may have been what comes after it: by a process with a clock ahead.
+                if changes::oldest(&mut connection).await? > since {
+                    self.memory.start_over(newest.seq);
+                } else {
+                    self.memory.forget(&page, newest.seq);
+                }
             }
+            drop(connection);
             if i64::try_from(page.len()).unwrap_or(PAGE) < PAGE {
-                // Not the latest of all: a clock that is set back must not make an old confirmation look fresh.
-                self.memory.confirmed_at.store(now.max(1), Ordering::SeqCst);
+                self.memory.confirmed_at.store(passed, Ordering::SeqCst);
                 return Ok(());
             }
         }
@@ -168,7 +180,7 @@ impl Registry {
 
     /// How long ago the sequence was confirmed, judged.
     pub fn freshness(&self) -> Freshness {
-        match self.now() - self.memory.confirmed_at.load(Ordering::SeqCst) {
+        match self.passed() - self.memory.confirmed_at.load(Ordering::SeqCst) {
             age if age > REFUSE_AFTER => Freshness::Stale,
             age if age > UNREADY_AFTER => Freshness::Unready,
             _ if self.memory.clock_is_off.load(Ordering::SeqCst) => Freshness::Unready,

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use arc_swap::ArcSwap;
 use kapelle_outbound::Client;
@@ -13,6 +14,7 @@ use tokio::sync::Notify;
 use url::Url;
 
 use crate::clock::Clock;
+use crate::disk::Disk;
 use crate::dist::Builds;
 use crate::feed::Memory;
 use crate::limits::Limits;
@@ -45,6 +47,8 @@ pub struct Parts {
     pub public_url: Url,
     /// Where dists are built before they become blobs.
     pub temporary: PathBuf,
+    /// The disks that must not run full.
+    pub disk: Disk,
 }
 
 /// A cheap handle on one registry; clones share everything.
@@ -61,6 +65,8 @@ pub struct Inner {
     pub(crate) buffers: Buffers,
     /// Wakes the workers of this process when a job was queued.
     pub(crate) job_queued: Notify,
+    /// When this process gave a sign of life for its depot, on the clock of what passed.
+    pub(crate) attended_at: AtomicI64,
 }
 
 impl Deref for Registry {
@@ -81,6 +87,7 @@ impl Registry {
             builds: Builds::default(),
             buffers: Buffers::default(),
             job_queued: Notify::new(),
+            attended_at: AtomicI64::new(i64::MIN / 2),
             parts,
         }))
     }
@@ -93,6 +100,11 @@ impl Registry {
     /// The present moment in milliseconds since 1970.
     pub fn now(&self) -> i64 {
         self.parts.clock.now()
+    }
+
+    /// How many milliseconds have passed since some moment, whatever happens to the clock.
+    pub(crate) fn passed(&self) -> i64 {
+        self.parts.clock.passed()
     }
 
     /// The dists' bytes.
@@ -123,7 +135,7 @@ impl Registry {
     /// Changes where clients reach this registry; documents made for another URL are made anew when read.
     pub fn set_public_url(&self, url: Url) {
         self.public_url.store(Arc::new(url));
-        self.memory.documents.invalidate_all();
+        self.memory.documents.clear();
     }
 
     /// The URL of an organization's Composer repository, without a slash at the end.

@@ -11,7 +11,7 @@ use kapelle_storage::db::{install_statistics, packages, tokens};
 
 use crate::access::{self, Denied};
 use crate::actor::Actor;
-use crate::clock::DAY;
+use crate::clock::{DAY, Millis};
 use crate::registry::Registry;
 
 /// Distinct entries that one buffer holds; past it, new ones are counted as dropped until the next flush.
@@ -75,9 +75,8 @@ fn countable(install: Install) -> Option<Install> {
     })
 }
 
-/// Notes that a token was used now.
-pub(crate) fn record_use(registry: &Registry, token_id: i64) {
-    let now = registry.now();
+/// Notes that a token was used at `now`.
+pub(crate) fn record_use(registry: &Registry, token_id: i64, now: Millis) {
     let mut buffer = registry
         .buffers
         .tokens
@@ -112,7 +111,7 @@ async fn flush_tokens(registry: &Registry) -> Result<(), StorageError> {
 }
 
 async fn write_tokens(registry: &Registry, batch: &[(i64, i64)]) -> Result<(), StorageError> {
-    let mut transaction = registry.database().write().await?;
+    let mut transaction = registry.database().write_reserved().await?;
     tokens::touch_last_used(&mut transaction, batch).await?;
     transaction.commit().await
 }
@@ -157,7 +156,7 @@ async fn write_installs(
         let key = |row: &install_statistics::Installs| (row.package_id, row.day);
         (key(one), &one.version_normalized).cmp(&(key(other), &other.version_normalized))
     });
-    let mut transaction = registry.database().write().await?;
+    let mut transaction = registry.database().write_reserved().await?;
     install_statistics::add(&mut transaction, &counted).await?;
     transaction.commit().await
 }

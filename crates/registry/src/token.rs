@@ -1,6 +1,7 @@
 //! Composer tokens: others' way to reach us. Only their SHA-256 is kept.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use kapelle_storage::db::tokens::{self as rows, Token};
 use kapelle_storage::db::{changes, organizations};
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::access::{self, Denied};
 use crate::actor::{Actor, TokenAccess, TokenActor};
 use crate::audit;
+use crate::clock::SECOND;
 use crate::registry::Registry;
 use crate::statistics;
 
@@ -60,6 +62,14 @@ pub struct Created {
     pub id: i64,
     /// The token itself.
     pub secret: SecretString,
+}
+
+/// What memory holds of a token.
+#[derive(Debug)]
+pub(crate) struct KnownToken {
+    actor: TokenActor,
+    /// The second since 1970 whose use was noted last: once in a second is enough.
+    noted: AtomicI64,
 }
 
 /// Makes a token.
@@ -175,30 +185,47 @@ pub async fn authenticate(registry: &Registry, secret: &str) -> Result<Actor, St
         Some(remembered) => Some(remembered),
         None => load(registry, hash).await?,
     };
-    let now = registry.now();
-    match found.filter(|token| token.expires_at.is_none_or(|expires_at| now < expires_at)) {
-        Some(token) => {
-            statistics::record_use(registry, token.id);
-            Ok(Actor::Token(TokenActor::clone(&token)))
-        }
-        None => Ok(Actor::Refused),
+    Ok(found.map_or(Actor::Refused, |token| used(registry, &token)))
+}
+
+/// The answer of [`authenticate`] if memory has it.
+pub fn remembered(registry: &Registry, secret: &str) -> Option<Actor> {
+    let token = registry.memory.tokens.get(&hash(secret))?;
+    Some(used(registry, &token))
+}
+
+/// The actor that a token is at this moment.
+fn used(registry: &Registry, token: &KnownToken) -> Actor {
+    let (now, actor) = (registry.now(), &token.actor);
+    if actor.expires_at.is_some_and(|expires_at| expires_at <= now) {
+        return Actor::Refused;
     }
+    let second = now / SECOND;
+    if token.noted.load(Ordering::Relaxed) != second {
+        token.noted.store(second, Ordering::Relaxed);
+        statistics::record_use(registry, actor.id, now);
+    }
+    Actor::Token(actor.clone())
 }
 
 async fn load(
     registry: &Registry,
     hash: [u8; 32],
-) -> Result<Option<Arc<TokenActor>>, StorageError> {
+) -> Result<Option<Arc<KnownToken>>, StorageError> {
     let point = registry.memory.point();
     let mut connection = registry.database().read().await?;
     let Some(row) = rows::find_by_hash(&mut connection, &hash).await? else {
         return Ok(None);
     };
-    let actor = Arc::new(TokenActor {
+    let actor = TokenActor {
         id: row.id,
         organization_id: row.organization_id,
         access: row.access.parse().unwrap_or(TokenAccess::Read),
         expires_at: row.expires_at,
+    };
+    let known = Arc::new(KnownToken {
+        actor,
+        noted: AtomicI64::new(0),
     });
     if let Some(organization) =
         organizations::find_by_id(&mut connection, row.organization_id).await?
@@ -206,9 +233,9 @@ async fn load(
         registry.memory.note_slug(&organization);
     }
     registry.memory.remember(point, |memory| {
-        memory.tokens.insert(hash, Arc::clone(&actor));
+        memory.tokens.insert(hash, Arc::clone(&known));
     });
-    Ok(Some(actor))
+    Ok(Some(known))
 }
 
 /// Private Packagist's prefixes of organization tokens.

@@ -2,7 +2,6 @@
 
 use std::io::Read;
 
-use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
@@ -13,53 +12,67 @@ use super::encoding::{Encoding, choose};
 use super::not_modified::not_modified;
 use crate::error::ApiError;
 
-/// Answers with `document`. `Last-Modified` is an opaque text that Composer repeats byte for byte in
-/// `If-Modified-Since`: only the very same text means that the client has these bytes.
+/// Room for the headers of an answer.
+const HEADERS: usize = 8;
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, max-age=0, must-revalidate");
+const VARY: HeaderValue = HeaderValue::from_static("Accept-Encoding, Authorization");
+
+/// What of a document a client is sent.
+pub(crate) enum Form {
+    /// The client has these bytes.
+    Known,
+    /// Bytes, and the `Content-Encoding` in which they are.
+    Bytes(Bytes, Option<&'static str>),
+}
+
+/// Answers with `document`.
 pub(super) async fn respond(
     document: &Document,
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
-    let last_modified = HeaderValue::from_str(&document.last_modified).map_err(|_| {
-        ApiError::Internal("a document's Last-Modified is no header value".to_owned())
-    })?;
-    let response = if headers.get(header::IF_MODIFIED_SINCE) == Some(&last_modified) {
-        not_modified()
-    } else {
-        body(document, choose(headers)).await?
+    let form = match ready(document, headers) {
+        Some(form) => form,
+        None => Form::Bytes(inflate(document.gzip.clone()).await?, None),
     };
-    Ok(with_headers(response, last_modified))
+    Ok(answer(document, form, HeaderMap::new()))
 }
 
-async fn body(document: &Document, encoding: Encoding) -> Result<Response, ApiError> {
-    let (bytes, name) = match encoding {
-        Encoding::Zstd => (document.zstd.clone(), Some("zstd")),
-        Encoding::Gzip => (document.gzip.clone(), Some("gzip")),
-        Encoding::Identity => (inflate(document.gzip.clone()).await?, None),
-    };
-    let mut response = Response::new(Body::from(bytes));
-    if let Some(name) = name {
-        response
-            .headers_mut()
-            .insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
+/// The form that the request's headers ask for, unless its bytes have to be made first. `Last-Modified` is an opaque text
+/// that Composer repeats byte for byte in `If-Modified-Since`: only the very same text means that the client has these
+/// bytes.
+pub(crate) fn ready(document: &Document, headers: &HeaderMap) -> Option<Form> {
+    let known = headers.get(header::IF_MODIFIED_SINCE);
+    if known.is_some_and(|known| known.as_bytes() == document.last_modified) {
+        return Some(Form::Known);
     }
-    Ok(response)
+    match choose(headers) {
+        Encoding::Zstd => Some(Form::Bytes(document.zstd.clone(), Some("zstd"))),
+        Encoding::Gzip => Some(Form::Bytes(document.gzip.clone(), Some("gzip"))),
+        Encoding::Identity => None,
+    }
 }
 
-fn with_headers(mut response: Response, last_modified: HeaderValue) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    headers.insert(header::LAST_MODIFIED, last_modified);
-    headers.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("private, max-age=0, must-revalidate"),
-    );
-    headers.insert(
-        header::VARY,
-        HeaderValue::from_static("Accept-Encoding, Authorization"),
-    );
+/// The answer; `headers` is an empty map, which a caller may have at hand with room in it.
+pub(crate) fn answer(document: &Document, form: Form, mut headers: HeaderMap) -> Response {
+    headers.reserve(HEADERS);
+    headers.insert(header::CONTENT_TYPE, JSON);
+    if let Ok(date) = HeaderValue::from_maybe_shared(document.last_modified.clone()) {
+        headers.insert(header::LAST_MODIFIED, date);
+    }
+    headers.insert(header::CACHE_CONTROL, CACHE_CONTROL);
+    headers.insert(header::VARY, VARY);
+    let mut response = match form {
+        Form::Known => not_modified(),
+        Form::Bytes(bytes, encoding) => {
+            if let Some(encoding) = encoding {
+                let encoding = HeaderValue::from_static(encoding);
+                headers.insert(header::CONTENT_ENCODING, encoding);
+            }
+            Response::new(bytes.into())
+        }
+    };
+    *response.headers_mut() = headers;
     response
 }
 

@@ -13,25 +13,23 @@ pub(super) enum Encoding {
 /// The form with the greatest weight; among equals the smaller one. Without the header, no compression. A client that
 /// refuses everything gets gzip: it is what everybody understands.
 pub(super) fn choose(headers: &HeaderMap) -> Encoding {
-    let lines = headers.get_all(header::ACCEPT_ENCODING);
-    let offers: Vec<(&str, u16)> = lines
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .filter_map(offer)
-        .collect();
-    let weight = |name: &str| {
-        offers
-            .iter()
-            .find(|(offered, _)| offered.eq_ignore_ascii_case(name))
-            .map(|(_, q)| *q)
-    };
-    let rest = weight("*");
-    let zstd = weight("zstd").or(rest).unwrap_or(0);
-    let gzip = weight("gzip").or(weight("x-gzip")).or(rest).unwrap_or(0);
-    let identity = weight("identity")
-        .or(rest.filter(|rest| *rest == 0))
-        .unwrap_or(1);
+    let (mut zstd, mut gzip, mut x_gzip, mut identity, mut rest) = (None, None, None, None, None);
+    let lines = headers.get_all(header::ACCEPT_ENCODING).iter();
+    let texts = lines.filter_map(|line| line.to_str().ok());
+    for (name, weight) in texts.flat_map(|line| line.split(',')).filter_map(offer) {
+        let form = match name {
+            "*" => &mut rest,
+            _ if name.eq_ignore_ascii_case("gzip") => &mut gzip,
+            _ if name.eq_ignore_ascii_case("zstd") => &mut zstd,
+            _ if name.eq_ignore_ascii_case("x-gzip") => &mut x_gzip,
+            _ if name.eq_ignore_ascii_case("identity") => &mut identity,
+            _ => continue,
+        };
+        form.get_or_insert(weight);
+    }
+    let zstd = zstd.or(rest).unwrap_or(0);
+    let gzip = gzip.or(x_gzip).or(rest).unwrap_or(0);
+    let identity = identity.or(rest.filter(|rest| *rest == 0)).unwrap_or(1);
     if zstd > 0 && zstd >= gzip && zstd >= identity {
         Encoding::Zstd
     } else if gzip >= identity {

@@ -2,7 +2,7 @@
 
 pub(crate) mod changes;
 pub(crate) mod dists;
-mod document;
+pub(crate) mod document;
 pub(crate) mod downloads;
 mod encoding;
 pub(crate) mod index;

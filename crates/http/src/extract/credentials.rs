@@ -42,10 +42,12 @@ pub(crate) fn shown(headers: &HeaderMap) -> Shown {
         return secret(text.trim());
     }
     let (scheme, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
-    match scheme.to_ascii_lowercase().as_str() {
-        "basic" => basic(rest.trim()),
-        "bearer" => bearer(rest.trim()),
-        _ => Shown::Unreadable,
+    if scheme.eq_ignore_ascii_case("basic") {
+        basic(rest.trim())
+    } else if scheme.eq_ignore_ascii_case("bearer") {
+        bearer(rest.trim())
+    } else {
+        Shown::Unreadable
     }
 }
 

@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use axum::http::Request;
-use kapelle_http::AppState;
+use kapelle_http::{AppState, GuardedMetrics, HttpService};
 use kapelle_registry::Random;
+use kapelle_storage::db::documents;
 use kapelle_testing::on_both_databases;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tower::ServiceExt;
 
-use crate::app::TestApp;
+use crate::app::{PUBLIC_URL, START, TestApp};
 
 /// What was logged.
 #[derive(Clone, Default)]
@@ -96,10 +97,12 @@ on_both_databases! {
 
     async fn a_failure_of_ours_names_the_request_and_hides_its_cause(url: String) {
         let app = TestApp::start(&url).await;
-        app.registry.database().close().await;
-        app.let_jobs_wait();
+        let mut damaging = app.registry.database().write().await.unwrap();
+        let (id, seconds) = (app.organization_id, START / 1_000);
+        documents::put(&mut damaging, id, "packages.json", PUBLIC_URL, b"no gzip", b"", seconds).await.unwrap();
+        damaging.commit().await.unwrap();
 
-        let request = Request::get("/repo/acme/search.json").header("x-request-id", "id-1");
+        let request = Request::get("/repo/acme/packages.json").header("x-request-id", "id-1");
         let failed = app.reader().send(request, "").await;
         insta::assert_snapshot!(failed.shown(), @r#"
         500 application/json
@@ -111,6 +114,32 @@ on_both_databases! {
           "id": "id-1"
         }
         "#);
+    }
+
+    async fn a_database_that_cannot_be_asked_is_named_and_nobody_waits_for_ever(url: String) {
+        let app = TestApp::start(&url).await;
+        app.reader().get("/repo/acme/packages.json").await;
+        app.registry.database().close().await;
+        app.let_jobs_wait();
+
+        let outage = app.reader().get("/repo/acme/search.json").await;
+        insta::assert_snapshot!(outage.shown(), @r#"
+        503 application/json
+        {
+          "status": "error",
+          "code": "database_unavailable",
+          "message": "the database of this server does not answer at the moment: try again soon",
+          "warning": "the database of this server does not answer at the moment: try again soon"
+        }
+        "#);
+        assert_eq!(outage.header("retry-after"), "10");
+        let place = format!("/hooks/generic/acme?token={}", app.hook_secret);
+        let hook = app.anonymous().post(&place, r#"{"repository":"https://git.example.org/a/b"}"#).await;
+        assert_eq!((hook.status, hook.json()["code"].as_str()), (503, Some("database_unavailable")));
+        let made = app.reader().get("/repo/acme/p2/acme/lib.json").await;
+        assert_eq!(made.status, 503);
+        let remembered = app.reader().get("/repo/acme/packages.json").await;
+        assert_eq!(remembered.status, 200, "what memory has is served for another minute");
         let unready = app.anonymous().get("/readyz").await;
         insta::assert_snapshot!(unready.shown(), @r#"
         503 application/json
@@ -127,8 +156,9 @@ on_both_databases! {
 
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
-        let state = AppState::new(app.registry.clone(), &Random::seeded(2));
-        let guarded = kapelle_http::router(state.with_metrics(handle.clone(), "secret".into()));
+        let guard = GuardedMetrics { handle: handle.clone(), token: "secret".into() };
+        let state = AppState::new(app.registry.clone(), &Random::seeded(2), Some(guard));
+        let guarded = HttpService::new(state);
         let status = async |authorization: &str| {
             let request = Request::get("/metrics").header("authorization", authorization);
             let request = request.body(axum::body::Body::empty()).unwrap();

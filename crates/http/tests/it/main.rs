@@ -8,7 +8,11 @@
 mod access;
 mod app;
 mod bad_input;
+mod caches;
 mod composer;
+mod faults;
+mod fuzz;
 mod health;
 mod hooks;
+mod hot;
 mod keeping;

@@ -4,18 +4,20 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
-use axum_server::accept::DefaultAcceptor;
+use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use kapelle_http::HttpService;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
+use tower::make::Shared;
 use url::Url;
 
 use super::patience::Patient;
+use super::timer::ReusingTimer;
 use super::tls;
 use crate::app::App;
 
@@ -82,7 +84,7 @@ impl Listener {
     /// Begins to serve.
     pub(super) fn serve(
         self,
-        router: Router,
+        service: HttpService,
         metrics: Option<PrometheusHandle>,
     ) -> anyhow::Result<Serving> {
         let (handle, limit) = (Handle::new(), self.limit);
@@ -94,7 +96,7 @@ impl Listener {
             let server = plain(socket, limit)?.handle(handle.clone());
             servers.spawn(server.serve(kapelle_http::metrics_router(figures).into_make_service()));
         }
-        let service = router.into_make_service();
+        let service = Shared::new(service);
         if let Some(tls) = self.tls {
             let server = encrypted(self.socket, tls, limit)?;
             servers.spawn(server.handle(handle.clone()).serve(service));
@@ -175,14 +177,14 @@ fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 fn plain(
     socket: TcpListener,
     limit: Duration,
-) -> anyhow::Result<Server<SocketAddr, Patient<DefaultAcceptor>>> {
-    let server = axum_server::from_tcp(socket)?;
-    let mut server = server.map(|inner| Patient { inner, limit });
+) -> anyhow::Result<Server<SocketAddr, Patient<NoDelayAcceptor>>> {
+    let inner = NoDelayAcceptor;
+    let mut server = axum_server::from_tcp(socket)?.acceptor(Patient { inner, limit });
     *server.http_builder() = Builder::new(TokioExecutor::new()).http1_only();
     server
         .http_builder()
         .http1()
-        .timer(TokioTimer::new())
+        .timer(ReusingTimer)
         .header_read_timeout(limit);
     Ok(server)
 }
@@ -191,13 +193,13 @@ fn encrypted(
     socket: TcpListener,
     tls: RustlsConfig,
     limit: Duration,
-) -> anyhow::Result<Server<SocketAddr, Patient<RustlsAcceptor>>> {
-    let server = axum_server::from_tcp_rustls(socket, tls)?;
-    let mut server = server.map(|inner| Patient { inner, limit });
+) -> anyhow::Result<Server<SocketAddr, Patient<RustlsAcceptor<NoDelayAcceptor>>>> {
+    let inner = RustlsAcceptor::new(tls).acceptor(NoDelayAcceptor);
+    let mut server = axum_server::from_tcp(socket)?.acceptor(Patient { inner, limit });
     server
         .http_builder()
         .http1()
-        .timer(TokioTimer::new())
+        .timer(ReusingTimer)
         .header_read_timeout(limit)
         .http2()
         .timer(TokioTimer::new())

@@ -6,12 +6,13 @@ mod demo;
 mod import;
 mod listener;
 mod patience;
+mod timer;
 mod tls;
 
 pub(crate) use arguments::{ServeArguments, WorkerArguments};
 pub(crate) use tls::own_certificate;
 
-use kapelle_http::AppState;
+use kapelle_http::{AppState, GuardedMetrics, HttpService};
 use kapelle_storage::db::facts;
 use serde::Serialize;
 use url::Url;
@@ -83,11 +84,10 @@ pub(crate) async fn worker(app: &App) -> anyhow::Result<()> {
 fn start(app: &App, listener: Listener) -> anyhow::Result<Serving> {
     let listening = listener.address();
     let metrics = listener::metrics(app)?;
-    let mut state = AppState::new(app.registry.clone(), &app.opened.random);
-    if let (Some(handle), Some(token)) = (&metrics, &app.settings().metrics.token) {
-        state = state.with_metrics(handle.clone(), token.clone());
-    }
-    let serving = listener.serve(kapelle_http::router(state), metrics)?;
+    let guarded = metrics.clone().zip(app.settings().metrics.token.clone());
+    let guarded = guarded.map(|(handle, token)| GuardedMetrics { handle, token });
+    let state = AppState::new(app.registry.clone(), &app.opened.random, guarded);
+    let serving = listener.serve(HttpService::new(state), metrics)?;
     let listening = Listening {
         listening,
         public_url: app.registry.public_url().into(),
@@ -114,7 +114,7 @@ async fn note_public_url(app: &App, listening: &Url) -> anyhow::Result<()> {
         Some(url) => parts::with_slash(url.clone()),
         None => listening.clone(),
     };
-    let mut transaction = app.opened.database.write().await?;
+    let mut transaction = app.opened.database.write_reserved().await?;
     facts::set(&mut transaction, parts::PUBLIC_URL, url.as_str()).await?;
     transaction.commit().await?;
     app.registry.set_public_url(url);

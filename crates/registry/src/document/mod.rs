@@ -7,12 +7,12 @@
 mod compress;
 mod package;
 mod render;
-mod root;
+pub(crate) mod root;
 
 pub(crate) use package::{ATTEMPTS, bring_back, withdraw};
 pub use package::{PackageDocuments, refresh_package};
 pub use render::Material;
-pub(crate) use render::stored_abandoned;
+pub(crate) use render::{bodies, stored_abandoned};
 
 use std::sync::Arc;
 
@@ -42,8 +42,8 @@ pub struct Document {
     pub gzip: Bytes,
     /// Body for `Content-Encoding: zstd`.
     pub zstd: Bytes,
-    /// The value of `Last-Modified`, compared for equality and never parsed.
-    pub last_modified: String,
+    /// The value of `Last-Modified`: ASCII, compared for equality and never parsed.
+    pub last_modified: Bytes,
 }
 
 /// What memory holds of one path: also that there is nothing.
@@ -94,14 +94,10 @@ pub async fn find(
     actor: &Actor,
     place: &str,
 ) -> Result<Arc<Document>, DocumentError> {
-    let base_url = registry.public_url.load_full();
-    let remembered = registry.memory.documents.get(place);
-    if let Some(remembered) =
-        remembered.filter(|remembered| Arc::ptr_eq(&remembered.base_url, &base_url))
-    {
-        access::read(actor, remembered.organization_id)?;
-        return remembered.document.ok_or(DocumentError::Unknown);
+    if let Some(found) = remembered(registry, actor, place) {
+        return found;
     }
+    let base_url = registry.public_url.load_full();
     let (slug, path) = place.split_once('/').ok_or(DocumentError::Unknown)?;
     let organization = organization::visible(registry, actor, slug).await?;
     let point = registry.memory.point();
@@ -115,6 +111,21 @@ pub async fn find(
         memory.documents.insert(place.into(), remembered);
     });
     document.ok_or(DocumentError::Unknown)
+}
+
+/// The answer of [`find`] if memory has it.
+pub fn remembered(
+    registry: &Registry,
+    actor: &Actor,
+    place: &str,
+) -> Option<Result<Arc<Document>, DocumentError>> {
+    let remembered = registry.memory.documents.get(place)?;
+    if !Arc::ptr_eq(&remembered.base_url, &registry.public_url.load()) {
+        return None;
+    }
+    let allowed = access::read(actor, remembered.organization_id);
+    let document = remembered.document.ok_or(DocumentError::Unknown);
+    Some(allowed.map_err(DocumentError::from).and(document))
 }
 
 async fn load(
@@ -166,12 +177,12 @@ fn usable(registry: &Registry, row: rows::Document) -> Option<Document> {
     Some(Document {
         gzip: row.gzip?.into(),
         zstd: row.zstd?.into(),
-        last_modified: http_date(row.last_modified),
+        last_modified: http_date(row.last_modified).into(),
     })
 }
 
 /// The package that a path like `p2/acme/lib~dev.json` is about.
-fn package_of(path: &str) -> Option<PackageName> {
+pub(crate) fn package_of(path: &str) -> Option<PackageName> {
     let name = path.strip_prefix("p2/")?.strip_suffix(".json")?;
     PackageName::parse(name.strip_suffix("~dev").unwrap_or(name)).ok()
 }

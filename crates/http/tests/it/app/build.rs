@@ -8,7 +8,7 @@ use kapelle_outbound::ClientConfig;
 use kapelle_registry::actor::TokenAccess;
 use kapelle_registry::secrets::Secrets;
 use kapelle_registry::token::{self, NewToken};
-use kapelle_registry::{Actor, Clock, Parts, Random, Registry};
+use kapelle_registry::{Actor, Clock, Disk, Parts, Random, Registry};
 use kapelle_storage::Database;
 use kapelle_storage::blobs::{Blobs, BlobsConfig};
 use kapelle_vcs::{Git, GitConfig, Protocols};
@@ -34,9 +34,10 @@ pub(super) async fn registry(
     if options.count_git {
         git.binary = counting_git(folder);
     }
+    let blobs = options.blobs.unwrap_or_else(|| BlobsConfig::new("memory:"));
     let registry = Registry::new(Parts {
         database,
-        blobs: Blobs::open(&BlobsConfig::new("memory:")).expect("a store in memory"),
+        blobs: Blobs::open(&blobs).expect("a store of blobs"),
         git: Git::new(git).expect("a folder for mirrors"),
         protocols,
         outbound,
@@ -47,6 +48,7 @@ pub(super) async fn registry(
         limits: options.limits,
         public_url: PUBLIC_URL.parse().expect("a URL"),
         temporary: folder.to_owned(),
+        disk: options.disk.unwrap_or_else(Disk::unwatched),
     });
     registry.catch_up().await.expect("the database answers");
     registry

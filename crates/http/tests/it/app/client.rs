@@ -66,11 +66,11 @@ impl Client<'_> {
         let request = request.body(body.into()).expect("a valid request");
         let response = self
             .app
-            .router
+            .service
             .clone()
             .oneshot(request)
             .await
-            .expect("the router always answers");
+            .expect("the service always answers");
         let (parts, body) = response.into_parts();
         let body = body
             .collect()

@@ -5,13 +5,13 @@ mod client;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::Router;
-use kapelle_http::AppState;
+use kapelle_http::{AppState, HttpService};
 use kapelle_registry::clock::DAY;
 use kapelle_registry::jobs::{Ran, Worker};
 use kapelle_registry::{
-    Actor, Clock, Limits, Random, Registry, hook, organization, package, token,
+    Actor, Clock, Disk, Limits, Random, Registry, hook, organization, package, token,
 };
+use kapelle_storage::blobs::BlobsConfig;
 use kapelle_storage::db::jobs;
 use kapelle_storage::db::packages::Package;
 use kapelle_testing::git::GitRepository;
@@ -30,6 +30,10 @@ pub(crate) const PUBLIC_URL: &str = "https://packages.example.org/";
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     pub(crate) limits: Limits,
+    /// The disks that are watched; none without it.
+    pub(crate) disk: Option<Disk>,
+    /// Where blobs are; in memory without it.
+    pub(crate) blobs: Option<BlobsConfig>,
     /// Writes a line per git command to a file, for [`TestApp::git_commands`].
     pub(crate) count_git: bool,
 }
@@ -39,7 +43,7 @@ pub(crate) struct TestApp {
     pub(crate) registry: Registry,
     pub(crate) clock: Clock,
     pub(crate) organization_id: i64,
-    pub(crate) router: Router,
+    pub(crate) service: HttpService,
     pub(crate) tokens: Tokens,
     pub(crate) hook_secret: String,
     worker: Worker,
@@ -95,7 +99,7 @@ impl TestApp {
             expiring: make_token(&registry, id, Some(START + DAY)).await.1,
         };
         Self {
-            router: kapelle_http::router(AppState::new(registry.clone(), &random)),
+            service: HttpService::new(AppState::new(registry.clone(), &random, None)),
             worker: Worker::new(registry.clone(), "test".to_owned()),
             organization_id: id,
             hook_secret: hook_secret.expose_secret().to_owned(),

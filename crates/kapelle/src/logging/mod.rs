@@ -1,0 +1,33 @@
+//! The log: structured lines on standard error, as text or JSON.
+
+mod access;
+mod output;
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
+
+use crate::settings::{LogFormat, Settings};
+use access::{ACCESS, AccessLines};
+
+pub(crate) use output::flush;
+
+/// Starts the log; `level` counts where the settings name none. Lines about requests may wait a moment in memory, so
+/// [`flush`] is called at the end.
+pub(crate) fn start(settings: &Settings, level: &str) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(settings.log.level.as_deref().unwrap_or(level))?;
+    let format = settings.log.format;
+    let lines = fmt::layer().with_writer(|| output::Direct);
+    let others = match format {
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+    };
+    let started = tracing_subscriber::registry()
+        .with(filter)
+        .with(others.with_filter(filter_fn(|about| about.target() != ACCESS)))
+        .with(AccessLines::new(format))
+        .try_init();
+    started.map_err(|error| anyhow::anyhow!("the log cannot be started: {error}"))
+}
