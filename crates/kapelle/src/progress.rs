@@ -202,6 +202,47 @@ impl Drop for Meter {
     }
 }
 
+/// How far a check of the whole installation is: a bar on a terminal, a line per stage elsewhere.
+pub(crate) struct Stages {
+    bar: Option<ProgressBar>,
+    said: Mutex<String>,
+}
+
+impl Stages {
+    pub(crate) fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(style(true));
+            bar
+        });
+        Self {
+            bar,
+            said: Mutex::default(),
+        }
+    }
+
+    /// `done` of the `total` things of a stage were looked at.
+    pub(crate) fn at(&self, stage: &str, done: u64, total: u64) {
+        let Some(bar) = &self.bar else {
+            return say(&self.said, format!("looking at {stage}"));
+        };
+        if bar.message() != stage {
+            bar.set_message(stage.to_owned());
+        }
+        bar.set_length(total.max(done));
+        bar.set_position(done);
+    }
+}
+
+/// The bar goes when the check is over.
+impl Drop for Stages {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 fn say(said: &Mutex<String>, message: String) {
     let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
     if !message.is_empty() && *said != message {

@@ -49,6 +49,7 @@ pub(crate) async fn insert(
     Ok((key, secret))
 }
 
-fn secret_place(key: &str) -> String {
+/// Binds a stored secret to its key.
+pub(crate) fn secret_place(key: &str) -> String {
     format!("api_keys/secret/{key}")
 }

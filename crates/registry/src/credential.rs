@@ -290,6 +290,11 @@ fn unseal(registry: &Registry, row: &Row) -> Result<Credential, JobError> {
     })
 }
 
+/// Whether our key opens a stored secret.
+pub(crate) fn is_readable(registry: &Registry, row: &Row) -> bool {
+    unseal(registry, row).is_ok()
+}
+
 /// Binds a stored secret to its row's meaning, so that it cannot be moved to another host by editing the table.
 fn place(organization_id: i64, kind: &str, host: &str) -> String {
     format!("credentials/secret/{organization_id}/{kind}/{host}")

@@ -30,6 +30,7 @@ pub mod sync;
 pub mod token;
 
 mod registry;
+pub mod verify;
 
 pub use actor::Actor;
 pub use clock::Clock;

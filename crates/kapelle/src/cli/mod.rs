@@ -15,6 +15,7 @@ mod setup;
 #[cfg(test)]
 mod tests;
 mod token;
+mod verify;
 pub(crate) mod when;
 
 use std::path::PathBuf;
@@ -63,6 +64,8 @@ enum Command {
     Setup(setup::SetupArguments),
     /// Check this machine, the data folder, the database and the settings
     Doctor,
+    /// Check that everything that was promised is still there: rows, archives, documents and mirrors
+    Verify(verify::VerifyArguments),
     /// Add the repositories of a satis.json
     Import(import::ImportArguments),
     /// Add, synchronize and remove packages
@@ -115,6 +118,7 @@ impl CommandLine {
         match self.command {
             Command::Worker(_) => serve::worker(&app).await,
             Command::Setup(arguments) => arguments.run(&app).await,
+            Command::Verify(arguments) => arguments.run(&app).await,
             Command::Import(arguments) => arguments.run(&app).await,
             Command::Package(command) => command.run(&app).await,
             Command::Token(command) => command.run(&app).await,

@@ -1,6 +1,7 @@
 //! The command line is consistent, and the handbook knows all of it.
 
 use clap::{Command, CommandFactory};
+use kapelle_registry::verify::Kind;
 
 use super::CommandLine;
 
@@ -17,6 +18,17 @@ fn the_handbook_names_every_command_and_flag() {
     assert!(
         missing.is_empty(),
         "docs/command-line.md does not mention: {missing:#?}"
+    );
+}
+
+#[test]
+fn the_handbook_names_every_kind_of_finding() {
+    let handbook = include_str!("../../../../docs/verify.md");
+    let is_missing = |kind: &&Kind| !handbook.contains(&format!("| `{}` |", kind.code()));
+    let missing: Vec<_> = Kind::ALL.iter().filter(is_missing).collect();
+    assert!(
+        missing.is_empty(),
+        "docs/verify.md does not name: {missing:?}"
     );
 }
 

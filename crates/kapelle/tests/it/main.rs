@@ -13,4 +13,5 @@ mod processes;
 mod settings;
 mod trust;
 mod usage;
+mod verify;
 mod world;

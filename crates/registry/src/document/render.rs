@@ -30,7 +30,23 @@ pub(super) fn render(
     base_url: String,
 ) -> Result<PackageDocuments, String> {
     let package = &material.package;
-    let name = package.name.clone().unwrap_or_default();
+    let [tagged, branches] = bodies(material, repository)?
+        .map(|body| compress(&body).map_err(|error| error.to_string()));
+    Ok(PackageDocuments {
+        organization_id: package.organization_id,
+        name: package.name.clone().unwrap_or_default(),
+        base_url,
+        tagged: tagged?,
+        branches: branches?,
+        has_versions: !material.versions.is_empty(),
+        provided: provided_names(&material.versions),
+    })
+}
+
+/// The JSON of both documents: of the tagged versions, and of the branches. `repository` is the URL of the
+/// organization's repository. Not for asynchronous threads.
+pub(crate) fn bodies(material: &Material, repository: &str) -> Result<[Vec<u8>; 2], String> {
+    let name = material.package.name.clone().unwrap_or_default();
     let parsed = PackageName::parse(&name).map_err(|error| error.to_string())?;
     let mut tagged = Vec::new();
     let mut branches = Vec::new();
@@ -42,19 +58,10 @@ pub(super) fn render(
             tagged.push(object);
         }
     }
-    let [tagged, branches] = [tagged, branches].map(|mut objects| {
+    Ok([tagged, branches].map(|mut objects| {
         metadata::sort_newest_first(&mut objects);
-        compress(&metadata::document(&parsed, &objects)).map_err(|error| error.to_string())
-    });
-    Ok(PackageDocuments {
-        organization_id: package.organization_id,
-        name,
-        base_url,
-        tagged: tagged?,
-        branches: branches?,
-        has_versions: !material.versions.is_empty(),
-        provided: provided_names(&material.versions),
-    })
+        metadata::document(&parsed, &objects)
+    }))
 }
 
 fn object(

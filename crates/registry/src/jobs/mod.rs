@@ -16,6 +16,7 @@ pub(crate) use context::clip;
 pub use sync_package::SyncPackage;
 pub use tidy::Tidy;
 pub use worker::{End, Ran, Worker};
+pub(crate) use tidy::KEEP_BLOBS;
 
 use kapelle_storage::db::job_log::{self, LogLine};
 pub use kapelle_storage::db::jobs::Filter;

@@ -13,7 +13,7 @@ const KEEP_CHANGES: i64 = 7 * DAY;
 /// How long ended jobs are kept.
 const KEEP_JOBS: i64 = 30 * DAY;
 /// How long a blob may be without a row that refers to it: longer than any upload takes.
-const KEEP_BLOBS: i64 = 6 * HOUR;
+pub(crate) const KEEP_BLOBS: i64 = 6 * HOUR;
 /// Rows per transaction.
 const BATCH: i64 = 500;
 

@@ -16,3 +16,5 @@ mod steps;
 mod sync;
 mod trust;
 mod world;
+mod upstream;
+mod verify;

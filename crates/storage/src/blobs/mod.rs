@@ -4,6 +4,8 @@ mod config;
 mod error;
 mod hash;
 mod read;
+mod unfinished;
+mod walk;
 mod write;
 
 use std::fmt;
@@ -17,6 +19,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 pub use config::BlobsConfig;
 pub use error::BlobError;
 pub use read::BlobReader;
+pub use walk::StoredFile;
 
 /// A store of blobs; clones share it.
 ///

@@ -95,6 +95,14 @@ pub async fn latest(on: &mut impl Handle) -> Result<i64> {
         .map(|row| row.value)
 }
 
+/// How many changes there are from `first` to `last`, both included.
+pub async fn count(on: &mut impl Handle, first: i64, last: i64) -> Result<i64> {
+    let sql = sql!("SELECT COUNT(*) AS value FROM changes WHERE seq >= $1 AND seq <= $2");
+    fetch_one::<Number>(on, sql, values![first, last])
+        .await
+        .map(|row| row.value)
+}
+
 /// The place of the oldest change that was not pruned; 0 before the first. Who stands before it has to start anew.
 pub async fn oldest(on: &mut impl Handle) -> Result<i64> {
     let sql = sql!("SELECT COALESCE(MIN(seq), 0) AS value FROM changes");

@@ -48,6 +48,29 @@ pub async fn list(on: &mut impl Handle, package_id: i64) -> Result<Vec<Dist>> {
     fetch_all(on, sql, values![package_id]).await
 }
 
+/// The dists that are served from a blob.
+pub async fn list_by_blob(on: &mut impl Handle, sha256: &[u8], limit: i64) -> Result<Vec<Dist>> {
+    let sql = sql!(
+        "SELECT package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at
+         FROM dists WHERE sha256 = $1 ORDER BY package_id, reference LIMIT $2"
+    );
+    fetch_all(on, sql, values![sha256, limit]).await
+}
+
+/// A page of a package's dists by commit, after that of `after`; an empty text comes before all.
+pub async fn list_page(
+    on: &mut impl Handle,
+    package_id: i64,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Dist>> {
+    let sql = sql!(
+        "SELECT package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at
+         FROM dists WHERE package_id = $1 AND reference > $2 ORDER BY reference LIMIT $3"
+    );
+    fetch_all(on, sql, values![package_id, after, limit]).await
+}
+
 /// A package's dists: commit to `shasum`.
 pub async fn shasums(on: &mut impl Handle, package_id: i64) -> Result<BTreeMap<String, String>> {
     let sql = sql!("SELECT reference, sha1 FROM dists WHERE package_id = $1");

@@ -49,6 +49,19 @@ pub async fn find(
     fetch_optional(on, sql, values![organization_id, path]).await
 }
 
+/// The organization's document at this path without its bodies; a deleted one is given too.
+pub async fn summary(
+    on: &mut impl Handle,
+    organization_id: i64,
+    path: &str,
+) -> Result<Option<Summary>> {
+    let sql = sql!(
+        "SELECT path, base_url, gzip IS NULL AS deleted, last_modified
+         FROM documents WHERE organization_id = $1 AND path = $2"
+    );
+    fetch_optional(on, sql, values![organization_id, path]).await
+}
+
 /// An organization's documents and deleted ones by path.
 pub async fn list(on: &mut impl Handle, organization_id: i64) -> Result<Vec<Summary>> {
     let sql = sql!(
@@ -56,6 +69,42 @@ pub async fn list(on: &mut impl Handle, organization_id: i64) -> Result<Vec<Summ
          FROM documents WHERE organization_id = $1 ORDER BY path"
     );
     fetch_all(on, sql, values![organization_id]).await
+}
+
+/// A document of any organization, without its bodies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedDocument {
+    /// Whose it is.
+    pub organization_id: i64,
+    /// See [`Document::path`].
+    pub path: String,
+    /// Whether only its date is left.
+    pub deleted: bool,
+    /// See [`Document::last_modified`].
+    pub last_modified: i64,
+}
+columns!(ListedDocument: organization_id, path, deleted, last_modified);
+
+/// A page of the documents of all organizations, deleted ones included, after the one at `after`; an organization
+/// of 0 comes before all.
+pub async fn list_all(
+    on: &mut impl Handle,
+    after: (i64, &str),
+    limit: i64,
+) -> Result<Vec<ListedDocument>> {
+    let sql = sql!(
+        "SELECT organization_id, path, gzip IS NULL AS deleted, last_modified FROM documents
+         WHERE (organization_id, path) > ($1, $2) ORDER BY organization_id, path LIMIT $3"
+    );
+    fetch_all(on, sql, values![after.0, after.1, limit]).await
+}
+
+/// How many documents all organizations have, deleted ones included.
+pub async fn count_all(on: &mut impl Handle) -> Result<i64> {
+    let sql = sql!("SELECT COUNT(*) AS value FROM documents");
+    fetch_one::<Number>(on, sql, values![])
+        .await
+        .map(|row| row.value)
 }
 
 /// Stores a document and returns its `last_modified`: `now_seconds`, or one more than the path had before.

@@ -1,7 +1,8 @@
 //! What jobs said while they ran.
 
+use super::Text;
 use crate::Result;
-use crate::handle::{Handle, Transaction, execute, fetch_all};
+use crate::handle::{Handle, Transaction, execute, fetch_all, fetch_optional};
 use crate::row::columns;
 use crate::statement::sql;
 use crate::value::values;
@@ -30,6 +31,24 @@ pub async fn append(tx: &mut Transaction, lines: &[LogLine]) -> Result<()> {
         execute(tx, sql, values![*job_id, *logged_at, line]).await?;
     }
     Ok(())
+}
+
+/// The last line about `text` that a job of a package wrote; `text` stands for itself.
+pub async fn last_about(
+    on: &mut impl Handle,
+    package_id: i64,
+    text: &str,
+) -> Result<Option<String>> {
+    let sql = sql!(
+        sqlite: "SELECT line AS value FROM job_log
+             WHERE job_id IN (SELECT id FROM jobs WHERE package_id = $1) AND instr(line, $2) > 0
+             ORDER BY id DESC LIMIT 1",
+        postgres: "SELECT line AS value FROM job_log
+             WHERE job_id IN (SELECT id FROM jobs WHERE package_id = $1) AND position($2 IN line) > 0
+             ORDER BY id DESC LIMIT 1",
+    );
+    let row: Option<Text> = fetch_optional(on, sql, values![package_id, text]).await?;
+    Ok(row.map(|row| row.value))
 }
 
 /// The last `limit` lines of a job, oldest first.

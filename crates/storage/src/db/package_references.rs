@@ -55,6 +55,35 @@ pub async fn lock(
 ) -> Result<Option<PackageReference>> {
     let sql = sql!(
         sqlite: "SELECT reference, published_at, purged_at FROM package_references
+/// A published commit, and the checksum of its dist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedReference {
+    /// See [`PackageReference::reference`].
+    pub reference: String,
+    /// See [`PackageReference::purged_at`].
+    pub purged_at: Option<i64>,
+    /// Composer's `shasum`; `None`: it has no dist.
+    pub sha1: Option<String>,
+}
+columns!(ListedReference: reference, purged_at, sha1);
+
+/// A page of a package's published commits, after that of `after`; an empty text comes before all.
+pub async fn list(
+    on: &mut impl Handle,
+    package_id: i64,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<ListedReference>> {
+    let sql = sql!(
+        "SELECT package_references.reference, purged_at, dists.sha1
+         FROM package_references LEFT JOIN dists
+             ON dists.package_id = package_references.package_id AND dists.reference = package_references.reference
+         WHERE package_references.package_id = $1 AND package_references.reference > $2
+         ORDER BY package_references.reference LIMIT $3"
+    );
+    fetch_all(on, sql, values![package_id, after, limit]).await
+}
+
              WHERE package_id = $1 AND reference = $2",
         postgres: "SELECT reference, published_at, purged_at FROM package_references
              WHERE package_id = $1 AND reference = $2 FOR UPDATE",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Number;
+use super::{Number, Text};
 use crate::Result;
 use crate::handle::{
     Handle, Transaction, execute, execute_one, fetch_all, fetch_one, fetch_optional,
@@ -77,6 +77,30 @@ pub async fn list_all(on: &mut impl Handle, package_id: i64) -> Result<Vec<Versi
          FROM versions WHERE package_id = $1 ORDER BY id"
     );
     fetch_all(on, sql, values![package_id]).await
+}
+
+/// The commits of a package's live versions, each once.
+pub async fn list_references(on: &mut impl Handle, package_id: i64) -> Result<Vec<String>> {
+    let sql = sql!(
+        "SELECT DISTINCT reference AS value FROM versions WHERE package_id = $1 AND removed_at IS NULL
+         ORDER BY reference"
+    );
+    let rows: Vec<Text> = fetch_all(on, sql, values![package_id]).await?;
+    Ok(rows.into_iter().map(|row| row.value).collect())
+}
+
+/// What a version at a commit of a package is called; a live one goes first.
+pub async fn name_at(
+    on: &mut impl Handle,
+    package_id: i64,
+    reference: &str,
+) -> Result<Option<String>> {
+    let sql = sql!(
+        "SELECT version AS value FROM versions WHERE package_id = $1 AND reference = $2
+         ORDER BY CASE WHEN removed_at IS NULL THEN 0 ELSE 1 END, id LIMIT 1"
+    );
+    let row: Option<Text> = fetch_optional(on, sql, values![package_id, reference]).await?;
+    Ok(row.map(|row| row.value))
 }
 
 /// When each version of a package was first seen, by normalized form, tombstones included.

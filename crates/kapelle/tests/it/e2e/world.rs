@@ -125,7 +125,29 @@ impl World {
     }
 }
 
+/// Every test ends with a look at the whole installation, while its server runs if it does.
+impl Drop for World {
+    fn drop(&mut self) {
+        // A test that has failed already says what is wrong by itself.
+        if !std::thread::panicking() {
+            self.installation.verify();
+        }
+    }
+}
+
 impl Installation {
+    /// Fails when `kapelle verify` finds something broken.
+    pub(super) fn verify(&self) {
+        let verified = self.command(&["verify"]).output();
+        let verified = verified.expect("the binary runs");
+        assert!(
+            verified.status.success(),
+            "{}\n{}",
+            String::from_utf8_lossy(&verified.stdout),
+            String::from_utf8_lossy(&verified.stderr)
+        );
+    }
+
     /// A command on this installation, with nothing of the machine's or the developer's own settings.
     pub(super) fn command(&self, arguments: &[&str]) -> Command {
         #[expect(

@@ -2,7 +2,8 @@
 
 use super::Job;
 use crate::Result;
-use crate::handle::{Handle, fetch_all, fetch_optional};
+use crate::db::Flag;
+use crate::handle::{Handle, fetch_all, fetch_one, fetch_optional};
 use crate::row::columns;
 use crate::statement::sql;
 use crate::value::values;
@@ -60,6 +61,16 @@ pub async fn list(on: &mut impl Handle, filter: Filter<'_>, limit: i64) -> Resul
         values![organization_id, state, package_id, kind, before_id, limit],
     )
     .await
+}
+
+/// Whether a job for a package waits or runs.
+pub async fn has_open(on: &mut impl Handle, package_id: i64) -> Result<bool> {
+    let sql = sql!(
+        "SELECT EXISTS (SELECT 1 FROM jobs WHERE package_id = $1 AND state IN ('queued', 'running')) AS value"
+    );
+    fetch_one::<Flag>(on, sql, values![package_id])
+        .await
+        .map(|row| row.value)
 }
 
 /// How many jobs are in each of the states that are not over: `(state, how many)`.

@@ -7,7 +7,7 @@ mod list;
 mod queue;
 mod running;
 
-pub use list::{Filter, count_open, find, list};
+pub use list::{Filter, count_open, find, has_open, list};
 pub use queue::{
     Cancelled, NewJob, cancel, claim, claim_one, enqueue, next_run_at, prune, reclaim_expired,
     release,
