@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use kapelle_outbound::{AddressPolicy, Client, ClientConfig};
+use kapelle_registry::disk::{Probe, Watched};
 use kapelle_registry::installation;
 use kapelle_registry::secrets::Secrets;
-use kapelle_registry::{Clock, Limits, Parts, Random, Registry};
+use kapelle_registry::{Clock, Disk, Limits, Parts, Random, Registry};
 use kapelle_storage::Database;
 use kapelle_storage::blobs::{Blobs, BlobsConfig};
 use kapelle_vcs::{Git, GitConfig, Protocol, Protocols};
@@ -35,6 +36,7 @@ pub(crate) struct Opened {
     secrets: Secrets,
     limits: Limits,
     temporary: PathBuf,
+    disk: Disk,
 }
 
 impl Opened {
@@ -56,6 +58,7 @@ impl Opened {
         }
         installation::confirm_key(&database, &secrets).await?;
         let (limits, temporary) = (limits(settings), temporary.to_owned());
+        let disk = disk(settings, data);
         Ok(Self {
             database,
             blobs,
@@ -66,6 +69,7 @@ impl Opened {
             secrets,
             limits,
             temporary,
+            disk,
         })
     }
 
@@ -83,6 +87,7 @@ impl Opened {
             limits: self.limits.clone(),
             public_url,
             temporary: self.temporary.clone(),
+            disk: self.disk.clone(),
         })
     }
 }
@@ -110,6 +115,35 @@ pub(crate) fn database_url(settings: &Settings, data: &Path) -> String {
     }
 }
 
+/// The disks that must not run full: of everything that is kept on this machine.
+pub(crate) fn disk(settings: &Settings, data: &Path) -> Disk {
+    let watched = |name, path: &Path| Watched {
+        name,
+        path: path.to_owned(),
+    };
+    let mut folders = vec![
+        watched("the data folder", data),
+        watched("the mirrors", &data.join("mirrors")),
+        watched("the temporary files", &data.join("tmp")),
+    ];
+    let database = database_url(settings, data);
+    if let Some(file) = path_of("sqlite", &database)
+        && let Some(folder) = file.parent()
+    {
+        folders.push(watched("the database", folder));
+    }
+    if let Some(folder) = path_of("file", &blobs_url(settings, data)) {
+        folders.push(watched("the archives", folder));
+    }
+    Disk::new(Probe::System, settings.limits.free_disk, folders)
+}
+
+/// Where on this machine a URL leads, if it does.
+fn path_of<'a>(scheme: &str, url: &'a str) -> Option<&'a Path> {
+    let path = url.strip_prefix(scheme)?.strip_prefix(':')?;
+    Some(Path::new(path.strip_prefix("//").unwrap_or(path)))
+}
+
 /// A URL as registries want it: ending in a slash.
 pub(crate) fn with_slash(mut url: Url) -> Url {
     if !url.path().ends_with('/') {
@@ -118,19 +152,22 @@ pub(crate) fn with_slash(mut url: Url) -> Url {
     url
 }
 
+/// Where the archives are.
+fn blobs_url(settings: &Settings, data: &Path) -> String {
+    let folder = || format!("file:{}", data.join("blobs").display());
+    let url = settings.blobs.url.as_ref();
+    url.map_or_else(folder, |url| url.expose().to_owned())
+}
+
 fn open_blobs(settings: &Settings, data: &Path) -> anyhow::Result<Blobs> {
     let blobs = &settings.blobs;
-    let folder = || format!("file:{}", data.join("blobs").display());
     Ok(Blobs::open(&BlobsConfig {
-        url: blobs
-            .url
-            .as_ref()
-            .map_or_else(folder, |url| url.expose().to_owned()),
         access_key: blobs.access_key_id.clone(),
         secret: blobs
             .secret_access_key
             .as_ref()
             .map(|secret| secret.expose_secret().to_owned()),
+        ..BlobsConfig::new(blobs_url(settings, data))
     })?)
 }
 

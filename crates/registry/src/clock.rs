@@ -1,7 +1,8 @@
 //! Time, passed in: the system's in production, the test's in tests.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type Millis = i64;
@@ -21,16 +22,29 @@ pub enum Clock {
     /// The machine's clock.
     System,
     /// A clock that moves only when told to.
-    Manual(Arc<AtomicI64>),
+    Manual(Arc<Hands>),
 }
+
+/// Where a manual clock stands.
+#[derive(Debug)]
+pub struct Hands {
+    shown: AtomicI64,
+    passed: AtomicI64,
+}
+
+/// What [`Clock::passed`] of the system counts from.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Clock {
     /// A clock that stands at `now` until [`advance`](Clock::advance) moves it.
     pub fn manual(now: Millis) -> Self {
-        Self::Manual(Arc::new(AtomicI64::new(now)))
+        Self::Manual(Arc::new(Hands {
+            shown: AtomicI64::new(now),
+            passed: AtomicI64::new(0),
+        }))
     }
 
-    /// The present moment.
+    /// The present moment, as whoever sets the machine's clock has it: it may jump, in both directions.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one home of the system clock"
@@ -42,14 +56,30 @@ impl Clock {
                 .map_or(0, |since| {
                     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
                 }),
-            Self::Manual(now) => now.load(Ordering::SeqCst),
+            Self::Manual(hands) => hands.shown.load(Ordering::SeqCst),
         }
     }
 
-    /// Moves a manual clock forward; the system clock cannot be moved.
+    /// How much time has passed since some moment: for durations in one process, whatever happens to the clock.
+    pub fn passed(&self) -> Millis {
+        match self {
+            Self::System => i64::try_from(START.elapsed().as_millis()).unwrap_or(i64::MAX),
+            Self::Manual(hands) => hands.passed.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Lets time pass on a manual clock; the system clock cannot be moved.
     pub fn advance(&self, by: Millis) {
-        if let Self::Manual(now) = self {
-            now.fetch_add(by, Ordering::SeqCst);
+        if let Self::Manual(hands) = self {
+            hands.passed.fetch_add(by, Ordering::SeqCst);
+        }
+        self.jump(by);
+    }
+
+    /// Sets a manual clock forward or back while no time passes.
+    pub fn jump(&self, by: Millis) {
+        if let Self::Manual(hands) = self {
+            hands.shown.fetch_add(by, Ordering::SeqCst);
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod blob;
 pub mod clock;
 pub mod credential;
+pub mod disk;
 pub mod dist;
 pub mod document;
 pub mod feed;
@@ -34,6 +35,7 @@ pub mod verify;
 
 pub use actor::Actor;
 pub use clock::Clock;
+pub use disk::Disk;
 pub use limits::Limits;
 pub use random::Random;
 pub use registry::{Parts, Registry};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
+use crate::error::is_unwritable;
+use crate::gate::Gate;
 use crate::handle::{self, Connection, ReadConnection, Transaction, WriteTransaction};
 use crate::postgres::{CONNECT_TIMEOUT, within};
 use crate::row::columns;
@@ -31,9 +33,9 @@ impl fmt::Display for Engine {
     }
 }
 
-/// An open database; clones share its connections.
+/// An open database; clones share its connections and whether it may be written.
 #[derive(Clone)]
-pub struct Database(Arc<Pools>);
+pub struct Database(Arc<Pools>, Arc<Gate>);
 
 pub(crate) enum Pools {
     Sqlite(sqlite::Pools),
@@ -56,13 +58,13 @@ impl Database {
                 reason: "its scheme is not known".to_owned(),
             });
         };
-        Ok(Self(Arc::new(pools)))
+        Ok(Self(Arc::new(pools), Arc::default()))
     }
 
     /// Brings the schema up to date; `now` is noted beside each migration that ran. Any number of processes may do
     /// this at once. Returns how many migrations ran.
     pub async fn migrate(&self, now: i64) -> Result<usize> {
-        migrate::run(self.write().await?, migrate::ALL, now).await
+        migrate::run(self.write_reserved().await?, migrate::ALL, now).await
     }
 
     /// Which database this is.
@@ -121,9 +123,26 @@ impl Database {
             .map_err(|source| self.unreachable(source))
     }
 
+    /// Refuses [`write`](Self::write) with this sentence from now on, in this process; `None` takes that back.
+    pub fn shut(&self, reason: Option<Arc<str>>) {
+        self.1.set(reason);
+    }
+
+    /// Whether [`write`](Self::write) is let through: [`StorageError::Shut`] if not.
+    pub fn writable(&self) -> Result<()> {
+        self.1.pass()
+    }
+
     /// A transaction for writing. On SQLite there is one at a time: keep it under 50 ms and 500 rows, and do no
     /// network, archive or blob work inside.
     pub async fn write(&self) -> Result<Transaction> {
+        self.writable()?;
+        self.write_reserved().await
+    }
+
+    /// Like [`write`](Self::write), also while that is [shut](Self::shut): for the little without which a process
+    /// cannot go on or stop in good order.
+    pub async fn write_reserved(&self) -> Result<Transaction> {
         self.check_file()?;
         let transaction = match &*self.0 {
             Pools::Sqlite(pools) => pools
@@ -177,6 +196,9 @@ impl Database {
     }
 
     fn unreachable(&self, source: sqlx::Error) -> StorageError {
+        if is_unwritable(&source) {
+            return StorageError::Unwritable { source };
+        }
         StorageError::Connect {
             database: self.to_string(),
             source,

@@ -1,6 +1,7 @@
 //! What can go wrong between us and the database.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use sqlx::postgres::PgDatabaseError;
 
@@ -56,6 +57,20 @@ pub enum StorageError {
     Connect {
         /// The database without its password.
         database: String,
+        /// What the driver said.
+        source: sqlx::Error,
+    },
+    /// Nothing is written at the moment; the sentence of [`Database::shut`](crate::Database::shut) says why.
+    #[error("{reason}")]
+    Shut {
+        /// Why, and what to do.
+        reason: Arc<str>,
+    },
+    /// The database's disk is full, broken or read-only. What was to be written was not.
+    #[error(
+        "the database cannot write to its disk, and nothing was changed: {source}; make room there, or make it writable"
+    )]
+    Unwritable {
         /// What the driver said.
         source: sqlx::Error,
     },
@@ -150,6 +165,7 @@ impl StorageError {
             sqlx::Error::Database(error) if error.is_unique_violation() => Self::Duplicate {
                 constraint: error.constraint().unwrap_or(error.message()).to_owned(),
             },
+            _ if is_unwritable(&source) => Self::Unwritable { source },
             _ => Self::Query { statement, source },
         }
     }
@@ -195,4 +211,26 @@ fn is_outage(error: &sqlx::Error) -> bool {
     }
     let code: Option<i64> = code.parse().ok();
     code.is_some_and(|code| SQLITE_OUTAGE.contains(&(code & 0xff)))
+}
+
+/// SQLite's primary codes for a file that cannot be written: read-only, input or output error, full.
+const SQLITE_UNWRITABLE: [i64; 3] = [8, 10, 13];
+/// Input errors among those: a read that failed or was too short, a wrong checksum, a damaged file system.
+const SQLITE_UNREADABLE: [i64; 4] = [266, 522, 8202, 8458];
+/// PostgreSQL's: disk full, input or output error.
+const POSTGRES_UNWRITABLE: [&str; 2] = ["53100", "58030"];
+
+/// Whether the disk under the database is what failed. SQLite's codes have their details above the lowest byte.
+pub(crate) fn is_unwritable(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else {
+        return false;
+    };
+    let code = error.code().unwrap_or_default();
+    if error.try_downcast_ref::<PgDatabaseError>().is_some() {
+        return POSTGRES_UNWRITABLE.contains(&&*code);
+    }
+    let code: Option<i64> = code.parse().ok();
+    code.is_some_and(|code| {
+        SQLITE_UNWRITABLE.contains(&(code & 0xff)) && !SQLITE_UNREADABLE.contains(&code)
+    })
 }

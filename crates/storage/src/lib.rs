@@ -7,6 +7,7 @@ pub mod blobs;
 mod database;
 pub mod db;
 mod error;
+mod gate;
 mod handle;
 mod hidden;
 mod migrate;

@@ -128,7 +128,7 @@ impl Pulse {
 
     async fn once(&mut self) -> Result<(), StorageError> {
         self.node.seen_at = self.registry.now();
-        let mut transaction = self.database.write().await?;
+        let mut transaction = self.database.write_reserved().await?;
         nodes::beat(&mut transaction, &self.node).await?;
         transaction.commit().await?;
         if self.follows_url {
@@ -141,7 +141,7 @@ impl Pulse {
     }
 
     async fn leave(&self) -> Result<(), StorageError> {
-        let mut transaction = self.database.write().await?;
+        let mut transaction = self.database.write_reserved().await?;
         nodes::remove(&mut transaction, &self.node.name).await?;
         transaction.commit().await
     }

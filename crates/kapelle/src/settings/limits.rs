@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use kapelle_registry::disk::Reserve;
+
 use super::section::section;
 use super::value::Size;
 
@@ -29,5 +31,9 @@ section! {
         available_packages: usize = 10_000,
         /// How long a removed package can be restored.
         undo: Duration = Duration::from_hours(30 * 24),
+        /// How much of a disk stays free, as a part of it or as a size such as `2 GiB`. With less on the disk of the data
+        /// folder, the mirrors, the temporary files, the database or the archives, nothing is changed until there is
+        /// room again, and the process calls itself unready; packages can still be installed. `0%` for no such rule.
+        free_disk: Reserve = Reserve::Percent(5),
     }
 }

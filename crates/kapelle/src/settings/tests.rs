@@ -82,6 +82,10 @@ fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Vec<Strin
     "[limits]\npacked = \"1 MB\"",
     "kapelle.toml:2: limits.packed: \"1 MB\" is not a size, such as 512 MiB"
 )]
+#[case::reserve(
+    "[limits]\nfree_disk = \"100%\"",
+    "kapelle.toml:2: limits.free_disk: \"100%\" is not a part or a size, such as 5% or 2 GiB"
+)]
 #[case::url(
     "[server]\npublic_url = \"packages.example.com\"",
     "kapelle.toml:2: server.public_url: \"packages.example.com\" is not an http or https URL without user, query and fragment, such as https://packages.example.com/"

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use kapelle_registry::disk::Reserve;
 use kapelle_vcs::{Protocol, Protocols};
 use secrecy::SecretString;
 use serde_json::{Value as Json, json};
@@ -296,6 +297,27 @@ impl Value for Size {
             _ => None,
         };
         size.ok_or_else(|| Self::refusal(raw))
+    }
+}
+
+impl Value for Reserve {
+    fn expects() -> String {
+        "a part or a size, such as 5% or 2 GiB".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let Some(percent) = text.strip_suffix('%') else {
+            return quantity::parse_size(text).map(Self::Bytes);
+        };
+        let percent = percent.trim_end().parse().ok()?;
+        (percent < 100).then_some(Self::Percent(percent))
+    }
+
+    fn show(&self) -> Json {
+        match self {
+            Self::Percent(percent) => json!(format!("{percent}%")),
+            Self::Bytes(bytes) => json!(quantity::show_size(*bytes)),
+        }
     }
 }
 

@@ -168,7 +168,12 @@ pub async fn refresh_package(
         )
         .await?;
 
-        let mut transaction = registry.database().write().await?;
+        // A reader has to get what is published, also while nothing is changed.
+        let database = registry.database();
+        let mut transaction = match context {
+            Some(_) => database.write().await?,
+            None => database.write_reserved().await?,
+        };
         if !packages::advance_revision(&mut transaction, package_id, revision).await? {
             continue;
         }

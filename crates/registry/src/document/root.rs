@@ -49,7 +49,7 @@ async fn try_render(
         serde_json::to_vec(&root).map_err(|error| DocumentError::Failed(error.to_string()))?;
     let compressed = compress(&body).map_err(|error| DocumentError::Failed(error.to_string()))?;
 
-    let mut transaction = registry.database().write().await?;
+    let mut transaction = registry.database().write_reserved().await?;
     // Whoever changed the names after they were read has said so by now, and nobody does before our commit.
     changes::hold(&mut transaction).await?;
     let since =

@@ -1,14 +1,15 @@
 //! A registry in a temporary folder, whose clock and jobs move only when the test says so.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use futures::TryStreamExt;
 use kapelle_outbound::{AddressPolicy, Client, ClientConfig};
+use kapelle_registry::disk::{Probe, Reserve, Watched};
 use kapelle_registry::jobs::{End, Ran, Worker};
 use kapelle_registry::secrets::Secrets;
 use kapelle_registry::{
-    Actor, Clock, Limits, Parts, Random, Registry, dist, document, organization, package,
+    Actor, Clock, Disk, Limits, Parts, Random, Registry, dist, document, organization, package,
 };
 use kapelle_storage::Database;
 use kapelle_storage::blobs::{Blobs, BlobsConfig};
@@ -27,22 +28,59 @@ pub(crate) struct World {
     pub(crate) worker: Worker,
     pub(crate) clock: Clock,
     pub(crate) organization_id: i64,
+    /// What the disks are believed to hold.
+    probe: Probe,
+    change_git: ChangeGit,
     folder: TempDir,
+}
+
+/// Changes git's settings; the path is the world's folder.
+pub(crate) type ChangeGit = fn(&mut GitConfig, &Path);
+
+/// What a test may want otherwise.
+pub(crate) struct Arrangement {
+    pub(crate) limits: Limits,
+    pub(crate) change_git: ChangeGit,
+    pub(crate) blobs: BlobsConfig,
+}
+
+impl Default for Arrangement {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            change_git: |_, _| {},
+            blobs: BlobsConfig::new("memory:"),
+        }
+    }
 }
 
 impl World {
     pub(crate) async fn new(database_url: &str) -> Self {
-        Self::with_limits(database_url, Limits::default()).await
+        Self::arranged(database_url, Arrangement::default()).await
     }
 
     pub(crate) async fn with_limits(database_url: &str, limits: Limits) -> Self {
+        let arrangement = Arrangement {
+            limits,
+            ..Arrangement::default()
+        };
+        Self::arranged(database_url, arrangement).await
+    }
+
+    pub(crate) async fn arranged(database_url: &str, arrangement: Arrangement) -> Self {
+        let Arrangement {
+            limits,
+            change_git,
+            blobs,
+        } = arrangement;
         kapelle_outbound::install_crypto_provider();
         let folder = tempfile::tempdir().unwrap();
         let database = Database::connect(database_url).await.unwrap();
         database.migrate(START).await.unwrap();
         let clock = Clock::manual(START);
-        let blobs = Blobs::open(&BlobsConfig::new("memory:")).unwrap();
-        let registry = Self::process(&folder, database, blobs, &clock, limits);
+        let blobs = Blobs::open(&blobs).unwrap();
+        let probe = Probe::manual();
+        let registry = Self::process(&folder, database, blobs, &clock, limits, change_git, &probe);
         let setup = organization::setup(&registry, &Actor::Operator, "acme", None)
             .await
             .unwrap();
@@ -51,8 +89,21 @@ impl World {
             organization_id: setup.organization.id,
             registry,
             clock,
+            probe,
+            change_git,
             folder,
         }
+    }
+
+    /// From now on so many hundredths of the disk are free.
+    pub(crate) fn leave_free(&self, percent: u64) {
+        const GIB: u64 = 1 << 30;
+        self.probe.set(self.folder(), percent * GIB, 100 * GIB);
+    }
+
+    /// Where everything of it is.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Another process on the same database, with a memory of its own.
@@ -64,7 +115,15 @@ impl World {
     pub(crate) fn process_with(&self, limits: Limits) -> Registry {
         let database = self.registry.database().clone();
         let blobs = self.registry.blobs().clone();
-        Self::process(&self.folder, database, blobs, &self.clock, limits)
+        Self::process(
+            &self.folder,
+            database,
+            blobs,
+            &self.clock,
+            limits,
+            self.change_git,
+            &self.probe,
+        )
     }
 
     fn process(
@@ -73,6 +132,8 @@ impl World {
         blobs: Blobs,
         clock: &Clock,
         limits: Limits,
+        change_git: ChangeGit,
+        probe: &Probe,
     ) -> Registry {
         let outbound = Client::new(ClientConfig {
             policy: AddressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]),
@@ -83,6 +144,7 @@ impl World {
         config.protocols = Protocols::all();
         config.max_refs = limits.refs;
         config.max_tree_entries = limits.entries;
+        change_git(&mut config, folder.path());
         let random = Random::seeded(7);
         let key = folder.path().join("secret.key");
         Registry::new(Parts {
@@ -97,16 +159,27 @@ impl World {
             limits,
             public_url: "https://kapelle.example/".parse().unwrap(),
             temporary: folder.path().to_owned(),
+            disk: Disk::new(
+                probe.clone(),
+                Reserve::Percent(5),
+                vec![Watched {
+                    name: "the data folder",
+                    path: folder.path().to_owned(),
+                }],
+            ),
         })
     }
 
     pub(crate) async fn add(&self, repository: &GitRepository) -> Package {
-        let url = repository.url();
+        self.add_url(&repository.url()).await
+    }
+
+    pub(crate) async fn add_url(&self, url: &str) -> Package {
         let added = package::add(
             &self.registry,
             &Actor::Operator,
             self.organization_id,
-            &url,
+            url,
             None,
         );
         added.await.unwrap().0

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::ClientOptions;
+use object_store::{ClientOptions, RetryConfig};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
@@ -16,8 +16,10 @@ use url::Url;
 use super::{BlobError, Blobs};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Between two pieces of an answer; the whole may take as long as its slowest reader.
-const READ_TIMEOUT: Duration = Duration::from_mins(1);
+/// See [`BlobsConfig::patience`].
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How often a request is repeated: with growing pauses, ten seconds or so in all where nobody answers.
+const RETRIES: usize = 6;
 
 /// Where blobs are, and how to get in.
 #[derive(Clone)]
@@ -29,6 +31,9 @@ pub struct BlobsConfig {
     pub access_key: Option<String>,
     /// The secret of the access key.
     pub secret: Option<String>,
+    /// How long S3 may keep us waiting: for a piece of an answer, and for an answer in several attempts. The whole may take
+    /// as long as its slowest reader. A minute.
+    pub patience: Duration,
 }
 
 impl BlobsConfig {
@@ -38,6 +43,7 @@ impl BlobsConfig {
             url: url.into(),
             access_key: None,
             secret: None,
+            patience: PATIENCE,
         }
     }
 }
@@ -106,12 +112,18 @@ fn open_s3(config: &BlobsConfig, url: &Url) -> Result<Blobs, BlobError> {
     let prefix =
         Key::from_url_path(url.path()).map_err(|error| refuse(&shown, &error.to_string()))?;
     let client = ClientOptions::new()
-        .with_connect_timeout(CONNECT_TIMEOUT)
+        .with_connect_timeout(CONNECT_TIMEOUT.min(config.patience))
         .with_timeout_disabled()
-        .with_read_timeout(READ_TIMEOUT);
+        .with_read_timeout(config.patience);
+    let retry = RetryConfig {
+        max_retries: RETRIES,
+        retry_timeout: config.patience,
+        ..RetryConfig::default()
+    };
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_client_options(client)
+        .with_retry(retry)
         .with_virtual_hosted_style_request(true);
     for (name, value) in url.query_pairs() {
         builder = match (&*name, &*value) {

@@ -26,14 +26,14 @@ async fn store(kind: &str) -> Store {
         _ => {
             let server = s3.insert(S3Server::start().await);
             BlobsConfig {
-                url: format!(
+                access_key: Some(S3Server::ACCESS_KEY.to_owned()),
+                secret: Some(S3Server::SECRET_KEY.to_owned()),
+                ..BlobsConfig::new(format!(
                     "s3://{}/some/prefix?endpoint={}&region={}&path_style=true&allow_http=true",
                     S3Server::BUCKET,
                     server.endpoint(),
                     S3Server::REGION
-                ),
-                access_key: Some(S3Server::ACCESS_KEY.to_owned()),
-                secret: Some(S3Server::SECRET_KEY.to_owned()),
+                ))
             }
         }
     };
@@ -211,9 +211,9 @@ async fn an_s3_server_that_refuses_the_key_is_named() {
         server.endpoint()
     );
     let config = BlobsConfig {
-        url,
         access_key: Some("wrong".into()),
         secret: Some("wrong".into()),
+        ..BlobsConfig::new(url)
     };
     assert!(!format!("{config:?}").contains("wrong"));
     let error = Blobs::open(&config)

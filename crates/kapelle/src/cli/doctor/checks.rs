@@ -31,7 +31,7 @@ pub(super) async fn run(loaded: Loaded, output: Output) -> Vec<Check> {
         }
     };
     diagnosis.push(folder::look(&data));
-    diagnosis.push(folder::disk(&data));
+    diagnosis.push(folder::disk(&parts::disk(&loaded.settings, &data)));
     match App::open(loaded, output).await {
         Ok(app) => diagnosis.extend(opened(&app).await),
         Err(error) => diagnosis.push(Check::fail(

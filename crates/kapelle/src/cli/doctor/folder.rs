@@ -1,15 +1,18 @@
 //! The doctor's look at the data folder and its disk.
 
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+use kapelle_registry::Disk;
+use kapelle_registry::disk::Watched;
 
 use super::Check;
 use crate::owner::{self, ForeignFolder};
 use crate::settings::show_size;
 
-/// Free space below which we warn, and below which we fail, in bytes.
+/// Free space below which we warn, in bytes.
 const LITTLE_SPACE: u64 = 2 << 30;
-const NO_SPACE: u64 = 100 << 20;
 
 /// Why there is no data folder to look at.
 pub(super) fn unusable(error: &anyhow::Error) -> Check {
@@ -53,21 +56,38 @@ pub(super) fn look(data: &Path) -> Check {
     }
 }
 
-/// Whether there is room.
-pub(super) fn disk(data: &Path) -> Check {
-    let statistics = match rustix::fs::statvfs(data) {
-        Ok(statistics) => statistics,
-        Err(error) => {
-            let finding = format!("its free space is not known: {error}");
-            return Check::warn("disk", finding, "look yourself");
+/// Whether there is room on the disks of everything that is kept here.
+pub(super) fn disk(disk: &Disk) -> Check {
+    if let Some(shortage) = disk.look() {
+        let path = shortage.watched.path.display();
+        return Check::fail(
+            "disk",
+            shortage.to_string(),
+            format!("make room in {path}, or change limits.free_disk"),
+        );
+    }
+    let mut least: Option<(&Watched, u64)> = None;
+    for (watched, space) in disk.survey() {
+        match space {
+            Ok(space) if least.is_none_or(|(_, free)| space.free < free) => {
+                least = Some((watched, space.free));
+            }
+            // A folder that is not there yet is made on the disk of another one.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let finding = format!("the free space of {} is not known: {error}", watched.name);
+                return Check::warn("disk", finding, "look yourself");
+            }
+            _ => {}
         }
+    }
+    let Some((watched, free)) = least else {
+        return Check::warn("disk", "nothing is there yet", "look again after the start");
     };
-    let free = statistics.f_bavail.saturating_mul(statistics.f_frsize);
-    let shown = format!("{} free", show_size(round(free)));
-    match free {
-        0..NO_SPACE => Check::fail("disk", shown, "make room: nothing can be fetched or built"),
-        NO_SPACE..LITTLE_SPACE => Check::warn("disk", shown, "make room soon"),
-        _ => Check::ok("disk", shown),
+    let shown = format!("{} free for {}", show_size(round(free)), watched.name);
+    if free < LITTLE_SPACE {
+        Check::warn("disk", shown, "make room soon")
+    } else {
+        Check::ok("disk", shown)
     }
 }
 
