@@ -14,6 +14,8 @@ use crate::registry::Registry;
 const WORDS: usize = 8;
 /// Results of one page at most.
 pub const PAGE: i64 = 100;
+/// Names that are read at once.
+const NAMES: i64 = 5_000;
 
 /// Why nothing could be looked for.
 #[derive(Debug, thiserror::Error)]
@@ -98,16 +100,26 @@ pub async fn list(
     filter: Option<&str>,
 ) -> Result<Vec<String>, SearchError> {
     access::read(actor, organization_id)?;
-    let mut names = rows::names(&mut registry.database().read().await?, organization_id).await?;
     let vendor = vendor.map(str::to_lowercase);
     let glob = filter.and_then(glob);
-    names.retain(|name| {
+    let is_wanted = |name: &str| {
         let (of, project) = name.split_once('/').unwrap_or(("", name));
         let right_vendor = vendor.as_deref().is_none_or(|vendor| vendor == of);
         let subject = if vendor.is_some() { project } else { name };
         right_vendor && glob.as_ref().is_none_or(|glob| glob.is_match(subject))
-    });
-    Ok(names)
+    };
+    let (mut names, mut after) = (Vec::new(), 0);
+    loop {
+        let mut connection = registry.database().read().await?;
+        let page = rows::names(&mut connection, organization_id, after, NAMES).await?;
+        let Some(last) = page.last() else {
+            names.sort_unstable();
+            return Ok(names);
+        };
+        after = last.id;
+        let wanted = page.into_iter().map(|named| named.name);
+        names.extend(wanted.filter(|name| is_wanted(name)));
+    }
 }
 
 /// Packages that provide or replace `name`, and the package of that name itself.

@@ -29,7 +29,10 @@ macro_rules! migration {
 }
 
 /// Every migration, oldest first. A published one is never edited; a change is a new one.
-pub(crate) const ALL: &[Migration] = &[migration!(1, "core", "0001_core.sql")];
+pub(crate) const ALL: &[Migration] = &[
+    migration!(1, "core", "0001_core.sql"),
+    migration!(2, "growth", "0002_growth.sql"),
+];
 
 struct Applied {
     number: i64,

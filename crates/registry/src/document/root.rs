@@ -1,8 +1,8 @@
 //! `packages.json`: where everything else is found, with complete URLs.
 
-use kapelle_storage::StorageError;
 use kapelle_storage::db::organizations::Organization;
 use kapelle_storage::db::{changes, documents, packages};
+use kapelle_storage::{Handle, StorageError};
 use serde_json::{Map, Value, json};
 
 use super::DocumentError;
@@ -38,12 +38,11 @@ async fn try_render(
     organization: &Organization,
 ) -> Result<bool, DocumentError> {
     let base_url = registry.public_url();
-    let limit = registry.limits().available_packages;
     let mut connection = registry.database().read().await?;
     let point = changes::latest(&mut connection).await?;
-    let names = packages::names(&mut connection, organization.id).await?;
+    let limit = registry.limits().available_packages;
+    let names = names(&mut connection, organization.id, limit).await?;
     drop(connection);
-    let names = (names.len() <= limit).then_some(names);
     let root = root(&registry.repository_url(&organization.slug), names);
     let body =
         serde_json::to_vec(&root).map_err(|error| DocumentError::Failed(error.to_string()))?;
@@ -76,7 +75,25 @@ async fn try_render(
     Ok(true)
 }
 
-fn root(repository: &str, names: Option<Vec<String>>) -> Value {
+/// The names of all packages of an organization; nothing where there are more than `limit`, whose names nobody looks at.
+pub(crate) async fn names(
+    on: &mut impl Handle,
+    organization_id: i64,
+    limit: usize,
+) -> Result<Option<Vec<String>>, StorageError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX - 1);
+    if packages::are_more_than(on, organization_id, limit).await? {
+        return Ok(None);
+    }
+    let found = packages::names(on, organization_id, 0, limit).await?;
+    let mut names: Vec<String> = found.into_iter().map(|named| named.name).collect();
+    names.sort_unstable();
+    Ok(Some(names))
+}
+
+/// What the root says. `repository` is the URL of the organization's repository; `names` are those of all its packages,
+/// or nothing where they are too many.
+pub(crate) fn root(repository: &str, names: Option<Vec<String>>) -> Value {
     let mut root = Map::new();
     root.insert("packages".into(), json!([]));
     root.insert(

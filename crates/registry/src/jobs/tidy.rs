@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{BuildDists, Job, JobContext, JobError, Priority, enqueue};
 use crate::blob;
 use crate::clock::{DAY, HOUR};
+use crate::registry::Registry;
 
 /// How long the change sequence is kept; a follower that was away longer starts anew.
 const KEEP_CHANGES: i64 = 7 * DAY;
@@ -72,26 +73,38 @@ async fn drop_jobs(context: &JobContext) -> Result<u64, JobError> {
     }
 }
 
+/// Looks at all blobs, a page at a time, and keeps nobody from writing meanwhile.
 async fn collect_blobs(context: &JobContext) -> Result<usize, JobError> {
     let registry = &context.registry;
-    let now = registry.now();
-    let mut dropped = 0;
+    let before = registry.now() - KEEP_BLOBS;
+    let (mut after, mut dropped) = (Vec::new(), 0);
     loop {
-        let mut transaction = registry.database().write().await?;
-        let orphans =
-            blobs::claim_deletable(&mut transaction, now - KEEP_BLOBS, now, BATCH).await?;
-        transaction.commit().await?;
-        if orphans.is_empty() {
+        context.check()?;
+        let page = blobs::list(&mut registry.database().read().await?, &after, BATCH).await?;
+        let Some(last) = page.last() else {
             return Ok(dropped);
+        };
+        after.clone_from(&last.sha256);
+        for found in page {
+            if !found.referred && found.touched_at < before {
+                context.check()?;
+                dropped += usize::from(collect_blob(registry, &found.sha256, before).await?);
+            }
         }
-        for claimed in &orphans {
-            context.check()?;
-            blob::collect(registry, claimed)
-                .await
-                .map_err(|error| JobError::Retry(error.to_string()))?;
-        }
-        dropped += orphans.len();
     }
+}
+
+async fn collect_blob(registry: &Registry, sha256: &[u8], before: i64) -> Result<bool, JobError> {
+    let mut transaction = registry.database().write().await?;
+    let claimed = blobs::claim_deletable(&mut transaction, sha256, before, registry.now()).await?;
+    transaction.commit().await?;
+    let Some(claimed) = claimed else {
+        return Ok(false);
+    };
+    blob::collect(registry, &claimed)
+        .await
+        .map_err(|error| JobError::Retry(error.to_string()))?;
+    Ok(true)
 }
 
 /// A dist that could not be built in its time is tried again every day: upstream may not keep its commit.
@@ -100,13 +113,21 @@ async fn build_missing_dists(context: &JobContext) -> Result<usize, JobError> {
     let (mut after, mut queued) = (0, 0);
     loop {
         context.check()?;
-        let mut transaction = registry.database().write().await?;
-        let lacking = packages::list_without_dists(&mut transaction, after, BATCH).await?;
-        let Some(last) = lacking.last() else {
+        let page =
+            packages::list_built(&mut registry.database().read().await?, after, BATCH).await?;
+        let Some(last) = page.last() else {
             registry.wake_workers();
             return Ok(queued);
         };
         after = last.id;
+        let lacking: Vec<_> = page
+            .into_iter()
+            .filter(|package| package.lacks_dists)
+            .collect();
+        if lacking.is_empty() {
+            continue;
+        }
+        let mut transaction = registry.database().write().await?;
         for package in &lacking {
             let job = BuildDists {
                 organization_id: package.organization_id,

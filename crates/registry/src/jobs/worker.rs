@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
-use kapelle_storage::StorageError;
 use kapelle_storage::db::job_log::{self, LogLine};
 use kapelle_storage::db::jobs::{self as rows, Job as Row, Lease, Outcome};
+use kapelle_storage::{StorageError, Transaction};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{BuildDists, Job, JobContext, JobError, SyncPackage, Tidy, back_off, clip};
+use super::{BuildDists, Job, JobContext, JobError, Priority, SyncPackage, Tidy, back_off, clip};
 use crate::clock::{Millis, SECOND};
 use crate::registry::Registry;
 
@@ -71,22 +71,22 @@ impl Worker {
         for slot in 0..slots.max(1) {
             let worker = self.clone();
             let shutdown = shutdown.clone();
-            let kinds: &[&str] = if slot > 0 || slots == 1 {
-                &[]
+            let least_urgent = if slot > 0 || slots == 1 {
+                Priority::Patient
             } else {
-                &[SyncPackage::KIND]
+                Priority::Routine
             };
-            running.spawn(async move { worker.run_slot(kinds, shutdown).await });
+            running.spawn(async move { worker.run_slot(least_urgent, shutdown).await });
         }
         running.close();
         running.wait().await;
     }
 
-    async fn run_slot(&self, kinds: &[&str], shutdown: CancellationToken) {
+    async fn run_slot(&self, least_urgent: Priority, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
             // Registered before looking, so that a job queued in between still wakes us.
             let woken = self.registry.job_queued.notified();
-            match self.run_next_of(kinds).await {
+            match self.run_next_of(least_urgent).await {
                 Ok(Some(_)) => continue,
                 Ok(None) => {}
                 Err(error) => tracing::error!(%error, "the job queue cannot be read"),
@@ -123,14 +123,15 @@ impl Worker {
 
     /// Takes over expired leases, claims the next job that is due and runs it to its end.
     pub async fn run_next(&self) -> Result<Option<Ran>, StorageError> {
-        self.run_next_of(&[]).await
+        self.run_next_of(Priority::Patient).await
     }
 
-    async fn run_next_of(&self, kinds: &[&str]) -> Result<Option<Ran>, StorageError> {
+    async fn run_next_of(&self, least_urgent: Priority) -> Result<Option<Ran>, StorageError> {
         let now = self.registry.now();
         let mut transaction = self.registry.database().write().await?;
         rows::reclaim_expired(&mut transaction, now).await?;
-        let row = rows::claim(&mut transaction, &self.node, kinds, now, now + LEASE).await?;
+        let least_urgent = least_urgent as i64;
+        let row = rows::claim(&mut transaction, &self.node, least_urgent, now, now + LEASE).await?;
         transaction.commit().await?;
         match row {
             Some(row) => self.run_claimed(row).await.map(Some),
@@ -213,6 +214,7 @@ impl Worker {
             (end, _) => end,
         };
         let ours = match outcome_of(end) {
+            Some(Outcome::Success) if forget_routine(&mut transaction, row).await? => true,
             Some(outcome) => {
                 rows::finish(
                     &mut transaction,
@@ -250,6 +252,12 @@ impl Worker {
             message,
         })
     }
+}
+
+/// A routine look that went well leaves no row: with many packages they would be most of the database. What it changed
+/// is in the audit log, and when it was, on the package.
+async fn forget_routine(transaction: &mut Transaction, row: &Row) -> Result<bool, StorageError> {
+    rows::forget(transaction, row.id, row.attempt, Priority::Routine as i64).await
 }
 
 fn outcome_of(end: End) -> Option<Outcome> {

@@ -47,7 +47,7 @@ on_both_databases! {
         world.add(&repository).await;
         let now = world.registry.now();
         let mut transaction = world.registry.database().write().await.unwrap();
-        let lost = rows::claim(&mut transaction, "lost", &[], now, now + MINUTE).await.unwrap().unwrap();
+        let lost = rows::claim(&mut transaction, "lost", 2, now, now + MINUTE).await.unwrap().unwrap();
         transaction.commit().await.unwrap();
 
         assert_eq!(world.worker.run_next().await.unwrap(), None, "the lease still holds");
@@ -67,7 +67,7 @@ on_both_databases! {
         let leaving = Worker::new(world.registry.clone(), "leaving".to_owned());
         let now = world.registry.now();
         let mut transaction = world.registry.database().write().await.unwrap();
-        rows::claim(&mut transaction, "leaving", &[], now, now + MINUTE).await.unwrap();
+        rows::claim(&mut transaction, "leaving", 2, now, now + MINUTE).await.unwrap();
         transaction.commit().await.unwrap();
 
         assert_eq!(leaving.release().await.unwrap(), 1);
@@ -121,7 +121,7 @@ on_both_databases! {
         world.add(&repository).await;
         let now = world.registry.now();
         let mut transaction = world.registry.database().write().await.unwrap();
-        let job = rows::claim(&mut transaction, "other", &[], now, now + MINUTE).await.unwrap().unwrap();
+        let job = rows::claim(&mut transaction, "other", 2, now, now + MINUTE).await.unwrap().unwrap();
         transaction.commit().await.unwrap();
         jobs::cancel(&world.registry, &Actor::Operator, job.id).await.unwrap();
 

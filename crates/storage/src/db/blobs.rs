@@ -5,7 +5,7 @@
 //! nothing refers to and nobody touched for a while, commits, deletes the bytes and then [drops](drop_row) the row. Between
 //! claim and drop a writer has to wait: only when the row is gone are its bytes sure not to be deleted behind its back.
 
-use super::Flag;
+use super::{Flag, Number};
 use crate::Result;
 use crate::handle::{Handle, Transaction, execute, fetch_all, fetch_one, fetch_optional};
 use crate::row::columns;
@@ -58,26 +58,66 @@ pub async fn find(on: &mut impl Handle, sha256: &[u8]) -> Result<Option<Blob>> {
     fetch_optional(on, sql, values![sha256]).await
 }
 
-/// Marks blobs as being deleted that nothing refers to and nobody touched since `before`, and returns them: delete
-/// their bytes after the commit, then drop their rows. One that was claimed before then and never dropped, because its
-/// collector was lost, is claimed again.
+/// A blob, and whether something refers to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedBlob {
+    /// Its name.
+    pub sha256: Vec<u8>,
+    /// Bytes.
+    pub size: i64,
+    /// See [`Blob::state`].
+    pub state: String,
+    /// See [`Blob::touched_at`].
+    pub touched_at: i64,
+    /// Whether a dist is served from it.
+    pub referred: bool,
+}
+columns!(ListedBlob: sha256, size, state, touched_at, referred);
+
+/// A page of blobs by name, after the one named `after`; an empty name comes before all.
+pub async fn list(on: &mut impl Handle, after: &[u8], limit: i64) -> Result<Vec<ListedBlob>> {
+    let sql = sql!(
+        "SELECT sha256, size, state, touched_at,
+             EXISTS (SELECT 1 FROM dists WHERE dists.sha256 = blobs.sha256) AS referred
+         FROM blobs WHERE sha256 > $1 ORDER BY sha256 LIMIT $2"
+    );
+    fetch_all(on, sql, values![after, limit]).await
+}
+
+/// The blob with this name, and whether something refers to it.
+pub async fn find_listed(on: &mut impl Handle, sha256: &[u8]) -> Result<Option<ListedBlob>> {
+    let sql = sql!(
+        "SELECT sha256, size, state, touched_at,
+             EXISTS (SELECT 1 FROM dists WHERE dists.sha256 = blobs.sha256) AS referred
+         FROM blobs WHERE sha256 = $1"
+    );
+    fetch_optional(on, sql, values![sha256]).await
+}
+
+/// How many blobs there are.
+pub async fn count(on: &mut impl Handle) -> Result<i64> {
+    let sql = sql!("SELECT COUNT(*) AS value FROM blobs");
+    fetch_one::<Number>(on, sql, values![])
+        .await
+        .map(|row| row.value)
+}
+
+/// Marks a blob as being deleted that nothing refers to and nobody touched since `before`, and returns it: delete its
+/// bytes after the commit, then drop its row. One that was claimed before then and never dropped, because its collector
+/// was lost, is claimed again. [`list`] finds those to try; there are few among many.
 pub async fn claim_deletable(
     tx: &mut Transaction,
+    sha256: &[u8],
     before: i64,
     now: i64,
-    limit: i64,
-) -> Result<Vec<Blob>> {
+) -> Result<Option<Blob>> {
     let sql = sql!(
-        "UPDATE blobs SET state = 'deleting', touched_at = $2
-         WHERE touched_at < $1
+        "UPDATE blobs SET state = 'deleting', touched_at = $3
+         WHERE sha256 = $1 AND touched_at < $2
              AND NOT EXISTS (SELECT 1 FROM dists WHERE dists.sha256 = blobs.sha256)
-             AND sha256 IN (SELECT old.sha256 FROM blobs AS old
-                 WHERE old.touched_at < $1
-                     AND NOT EXISTS (SELECT 1 FROM dists WHERE dists.sha256 = old.sha256)
-                 ORDER BY old.touched_at LIMIT $3)
          RETURNING sha256, size, state, touched_at"
     );
-    fetch_all(tx, sql, values![before, now, limit]).await
+    fetch_optional(tx, sql, values![sha256, before, now]).await
 }
 
 /// Like [`claim_deletable`] for one blob, however lately it was touched; `None`: something refers to it.

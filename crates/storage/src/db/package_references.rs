@@ -101,8 +101,9 @@ pub async fn list_purged(
 ) -> Result<Vec<String>> {
     let sql = sql!(
         "SELECT DISTINCT reference AS value FROM package_references
-         WHERE purged_at IS NOT NULL AND package_id IN (SELECT id FROM packages
-             WHERE organization_id = $1 AND (name = $2 OR repository_key = $3))
+         WHERE purged_at IS NOT NULL AND package_id IN (
+             SELECT id FROM packages WHERE organization_id = $1 AND name = $2
+             UNION SELECT id FROM packages WHERE organization_id = $1 AND repository_key = $3)
          ORDER BY reference"
     );
     let rows: Vec<Text> =

@@ -1,6 +1,6 @@
 //! Packages: a repository of an organization and the name it goes by.
 
-use super::{Number, Text};
+use super::{Flag, Number};
 use crate::Result;
 use crate::handle::{
     Handle, Transaction, execute, execute_one, fetch_all, fetch_one, fetch_optional,
@@ -193,6 +193,24 @@ pub async fn list(
     fetch_all(on, sql, values![organization_id, removed, after_id, limit]).await
 }
 
+/// A page of the packages of all organizations, removed or not, by key after `after_id`.
+pub async fn list_all(on: &mut impl Handle, after_id: i64, limit: i64) -> Result<Vec<Package>> {
+    let sql = sql!(
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
+             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
+         FROM packages WHERE id > $1 ORDER BY id LIMIT $2"
+    );
+    fetch_all(on, sql, values![after_id, limit]).await
+}
+
+/// How many packages all organizations have, removed ones included.
+pub async fn count_all(on: &mut impl Handle) -> Result<i64> {
+    let sql = sql!("SELECT COUNT(*) AS value FROM packages");
+    fetch_one::<Number>(on, sql, values![])
+        .await
+        .map(|row| row.value)
+}
+
 /// How many live packages an organization has.
 pub async fn count(on: &mut impl Handle, organization_id: i64) -> Result<i64> {
     let sql = sql!(
@@ -203,18 +221,43 @@ pub async fn count(on: &mut impl Handle, organization_id: i64) -> Result<i64> {
         .map(|row| row.value)
 }
 
-/// The names of an organization's live packages that have a live version, sorted by byte.
-pub async fn names(on: &mut impl Handle, organization_id: i64) -> Result<Vec<String>> {
+/// Whether an organization has more than `limit` live packages with a name; looks at no more than that.
+pub async fn are_more_than(on: &mut impl Handle, organization_id: i64, limit: i64) -> Result<bool> {
     let sql = sql!(
-        "SELECT name AS value FROM packages
-         WHERE organization_id = $1 AND removed_at IS NULL AND name IS NOT NULL
-             AND EXISTS (SELECT 1 FROM versions
-                 WHERE versions.package_id = packages.id AND versions.removed_at IS NULL)"
+        "SELECT COUNT(*) > $2 AS value FROM (SELECT 1 AS one FROM packages
+             WHERE organization_id = $1 AND removed_at IS NULL AND name IS NOT NULL LIMIT $2 + 1) AS found"
     );
-    let rows: Vec<Text> = fetch_all(on, sql, values![organization_id]).await?;
-    let mut names: Vec<String> = rows.into_iter().map(|row| row.value).collect();
-    names.sort_unstable();
-    Ok(names)
+    fetch_one::<Flag>(on, sql, values![organization_id, limit])
+        .await
+        .map(|row| row.value)
+}
+
+/// A package's name and key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Key.
+    pub id: i64,
+    /// Composer's name.
+    pub name: String,
+}
+columns!(Named: id, name);
+
+/// A page of an organization's live packages that have a live version, by key after `after_id`. All of them at once
+/// would be too many for memory.
+pub async fn names(
+    on: &mut impl Handle,
+    organization_id: i64,
+    after_id: i64,
+    limit: i64,
+) -> Result<Vec<Named>> {
+    let sql = sql!(
+        "SELECT id, name FROM packages
+         WHERE organization_id = $1 AND id > $2 AND removed_at IS NULL AND name IS NOT NULL
+             AND EXISTS (SELECT 1 FROM versions
+                 WHERE versions.package_id = packages.id AND versions.removed_at IS NULL)
+         ORDER BY id LIMIT $3"
+    );
+    fetch_all(on, sql, values![organization_id, after_id, limit]).await
 }
 
 /// The organization's live packages of which a version provides or replaces `name`.
@@ -223,13 +266,14 @@ pub async fn providers(
     organization_id: i64,
     name: &str,
 ) -> Result<Vec<Package>> {
+    // CROSS JOIN: SQLite begins with the table on its left and so looks at nobody else's names.
     let sql = sql!(
-        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
-         FROM packages
-         WHERE organization_id = $1 AND removed_at IS NULL AND name IS NOT NULL
-             AND id IN (SELECT package_id FROM provided_names WHERE provided_names.name = $2)
-         ORDER BY name"
+        "SELECT id, organization_id, packages.name, kind, origin, repository_url, repository_key, credential_id,
+             default_branch, description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
+         FROM provided_names CROSS JOIN packages
+         WHERE provided_names.name = $2 AND packages.id = provided_names.package_id
+             AND organization_id = $1 AND removed_at IS NULL AND packages.name IS NOT NULL
+         ORDER BY packages.name"
     );
     fetch_all(on, sql, values![organization_id, name]).await
 }
@@ -253,10 +297,10 @@ pub async fn search(
          FROM packages
          WHERE organization_id = $1 AND removed_at IS NULL AND name IS NOT NULL
              AND (CAST($2 AS TEXT) IS NULL OR type = $2)
-             AND lower(name || ' ' || description) LIKE lower($3) ESCAPE '!'
-             AND lower(name || ' ' || description) LIKE lower($4) ESCAPE '!'
-             AND lower(name || ' ' || description) LIKE lower($5) ESCAPE '!'
-             AND lower(name || ' ' || description) LIKE lower($6) ESCAPE '!'
+             AND (CAST($3 AS TEXT) IS NULL OR lower(name || ' ' || description) LIKE lower($3) ESCAPE '!')
+             AND (CAST($4 AS TEXT) IS NULL OR lower(name || ' ' || description) LIKE lower($4) ESCAPE '!')
+             AND (CAST($5 AS TEXT) IS NULL OR lower(name || ' ' || description) LIKE lower($5) ESCAPE '!')
+             AND (CAST($6 AS TEXT) IS NULL OR lower(name || ' ' || description) LIKE lower($6) ESCAPE '!')
              AND (SELECT 1 FROM versions
                  WHERE versions.package_id = packages.id AND versions.removed_at IS NULL LIMIT 1) = 1
          ORDER BY name LIMIT $7 OFFSET $8"
@@ -265,21 +309,22 @@ pub async fn search(
         "SELECT COUNT(*) AS value FROM packages
          WHERE organization_id = $1 AND removed_at IS NULL AND name IS NOT NULL
              AND (CAST($2 AS TEXT) IS NULL OR type = $2)
-             AND lower(name || ' ' || description) LIKE lower($3) ESCAPE '!'
-             AND lower(name || ' ' || description) LIKE lower($4) ESCAPE '!'
-             AND lower(name || ' ' || description) LIKE lower($5) ESCAPE '!'
-             AND lower(name || ' ' || description) LIKE lower($6) ESCAPE '!'
+             AND (CAST($3 AS TEXT) IS NULL OR lower(name || ' ' || description) LIKE lower($3) ESCAPE '!')
+             AND (CAST($4 AS TEXT) IS NULL OR lower(name || ' ' || description) LIKE lower($4) ESCAPE '!')
+             AND (CAST($5 AS TEXT) IS NULL OR lower(name || ' ' || description) LIKE lower($5) ESCAPE '!')
+             AND (CAST($6 AS TEXT) IS NULL OR lower(name || ' ' || description) LIKE lower($6) ESCAPE '!')
              AND (SELECT 1 FROM versions
                  WHERE versions.package_id = packages.id AND versions.removed_at IS NULL LIMIT 1) = 1"
     );
-    let [a, b, c, d]: [String; SEARCH_TERMS] =
-        std::array::from_fn(|index| pattern(terms.get(index).copied().unwrap_or_default()));
-    let values = values![organization_id, package_type, &a, &b, &c, &d, limit, offset];
+    let patterns: [Option<String>; SEARCH_TERMS] =
+        std::array::from_fn(|index| terms.get(index).copied().map(pattern));
+    let [a, b, c, d] = patterns.each_ref().map(Option::as_deref);
+    let values = values![organization_id, package_type, a, b, c, d, limit, offset];
     let rows = fetch_all(on, found, values).await?;
     let total: Number = fetch_one(
         on,
         total,
-        values![organization_id, package_type, &a, &b, &c, &d],
+        values![organization_id, package_type, a, b, c, d],
     )
     .await?;
     Ok((rows, total.value))
@@ -392,23 +437,28 @@ pub async fn bump_revision(tx: &mut Transaction, id: i64) -> Result<()> {
     execute_one(tx, sql, values![id], "packages", id).await
 }
 
-/// Live packages of all organizations with a published commit that has no dist, by key after `after_id`.
-pub async fn list_without_dists(
-    on: &mut impl Handle,
-    after_id: i64,
-    limit: i64,
-) -> Result<Vec<Package>> {
+/// A package, and whether one of its published commits has no dist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Built {
+    /// Key.
+    pub id: i64,
+    /// Whose it is.
+    pub organization_id: i64,
+    /// Whether a dist is missing.
+    pub lacks_dists: bool,
+}
+columns!(Built: id, organization_id, lacks_dists);
+
+/// A page of the live packages of all organizations, by key after `after_id`.
+pub async fn list_built(on: &mut impl Handle, after_id: i64, limit: i64) -> Result<Vec<Built>> {
     let sql = sql!(
-        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
-         FROM packages
-         WHERE removed_at IS NULL AND id > $1
-             AND EXISTS (SELECT 1 FROM package_references
+        "SELECT id, organization_id,
+             EXISTS (SELECT 1 FROM package_references
                  WHERE package_references.package_id = packages.id AND package_references.purged_at IS NULL
                      AND NOT EXISTS (SELECT 1 FROM dists
                          WHERE dists.package_id = packages.id
-                             AND dists.reference = package_references.reference))
-         ORDER BY id LIMIT $2"
+                             AND dists.reference = package_references.reference)) AS lacks_dists
+         FROM packages WHERE removed_at IS NULL AND id > $1 ORDER BY id LIMIT $2"
     );
     fetch_all(on, sql, values![after_id, limit]).await
 }

@@ -17,14 +17,14 @@ on_both_databases! {
         let package = new_package(&db).await;
         let mut tx = db.write().await.unwrap();
         assert_eq!(blobs::touch(&mut tx, SHA256, 5, NOW).await.unwrap(), Touched::Live);
-        assert_eq!(blobs::claim_deletable(&mut tx, NOW, LATER, 10).await.unwrap(), []);
+        assert_eq!(blobs::claim_deletable(&mut tx, SHA256, NOW, LATER).await.unwrap(), None);
         assert_eq!(blobs::touch(&mut tx, SHA256, 5, NOW + 5).await.unwrap(), Touched::Live);
-        assert_eq!(blobs::claim_deletable(&mut tx, NOW + 5, LATER, 10).await.unwrap(), []);
+        assert_eq!(blobs::claim_deletable(&mut tx, SHA256, NOW + 5, LATER).await.unwrap(), None);
         assert!(dists::insert_if_absent(&mut tx, &dist(package, "aa")).await.unwrap());
-        assert_eq!(blobs::claim_deletable(&mut tx, LATER + 1, LATER + 2, 10).await.unwrap(), []);
+        assert_eq!(blobs::claim_deletable(&mut tx, SHA256, LATER + 1, LATER + 2).await.unwrap(), None);
         assert!(dists::delete(&mut tx, package, "aa").await.unwrap());
-        let claimed = blobs::claim_deletable(&mut tx, LATER + 1, LATER + 2, 10).await.unwrap();
-        assert_eq!((claimed[0].sha256.as_slice(), claimed[0].size, claimed.len()), (SHA256, 5, 1));
+        let claimed = blobs::claim_deletable(&mut tx, SHA256, LATER + 1, LATER + 2).await.unwrap().unwrap();
+        assert_eq!((claimed.sha256.as_slice(), claimed.size), (SHA256, 5));
     }
 
     async fn a_writer_waits_while_a_blob_is_being_deleted(url: String) {
@@ -33,7 +33,7 @@ on_both_databases! {
         let mut tx = db.write().await.unwrap();
         blobs::touch(&mut tx, SHA256, 5, NOW).await.unwrap();
         assert!(!blobs::drop_row(&mut tx, SHA256).await.unwrap());
-        blobs::claim_deletable(&mut tx, LATER, LATER, 10).await.unwrap();
+        blobs::claim_deletable(&mut tx, SHA256, LATER, LATER).await.unwrap().unwrap();
         assert_eq!(blobs::touch(&mut tx, SHA256, 5, LATER + 1).await.unwrap(), Touched::Deleting);
         let error = dists::insert_if_absent(&mut tx, &dist(package, "aa")).await.unwrap_err();
         assert!(matches!(error, StorageError::BlobGone { .. }), "{error}");
@@ -48,9 +48,10 @@ on_both_databases! {
         let db = open(&url).await;
         let mut tx = db.write().await.unwrap();
         blobs::touch(&mut tx, SHA256, 5, NOW).await.unwrap();
-        assert_eq!(blobs::claim_deletable(&mut tx, LATER, LATER, 10).await.unwrap().len(), 1);
-        assert_eq!(blobs::claim_deletable(&mut tx, LATER, LATER, 10).await.unwrap().len(), 0);
-        assert_eq!(blobs::claim_deletable(&mut tx, LATER + 1, LATER * 2, 10).await.unwrap().len(), 1);
+        for (before, now, claimed) in [(LATER, LATER, true), (LATER, LATER, false), (LATER + 1, LATER * 2, true)] {
+            let blob = blobs::claim_deletable(&mut tx, SHA256, before, now).await.unwrap();
+            assert_eq!(blob.is_some(), claimed);
+        }
     }
 
     async fn a_collector_and_a_writer_at_the_same_time_never_both_win(url: String) {
@@ -133,12 +134,11 @@ async fn refer(db: Database, package: i64, sha256: Vec<u8>) -> bool {
 async fn collect(db: Database, sha256: Vec<u8>, by_name: bool) -> bool {
     let mut tx = db.write().await.unwrap();
     let claimed = if by_name {
-        let claimed = blobs::claim(&mut tx, &sha256, LATER + 1).await;
-        claimed.unwrap().is_some()
+        blobs::claim(&mut tx, &sha256, LATER + 1).await
     } else {
-        let claimed = blobs::claim_deletable(&mut tx, LATER, LATER + 1, 10).await;
-        !claimed.unwrap().is_empty()
+        blobs::claim_deletable(&mut tx, &sha256, LATER, LATER + 1).await
     };
+    let claimed = claimed.unwrap().is_some();
     tokio::task::yield_now().await;
     tx.commit().await.unwrap();
     claimed

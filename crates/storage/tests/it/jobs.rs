@@ -59,13 +59,32 @@ on_both_databases! {
         assert_eq!(open, [("running".to_owned(), 3)]);
     }
 
-    async fn a_worker_takes_only_the_kinds_it_knows(url: String) {
+    async fn a_worker_takes_nothing_that_can_wait_longer_than_it_says(url: String) {
         let db = open(&url).await;
         let mut tx = db.write().await.unwrap();
-        jobs::enqueue(&mut tx, NewJob { kind: "BuildDist", ..job("a", NOW) }).await.unwrap();
-        for (kinds, found) in [(&["Build", "SyncPackage"] as &[&str], false), (&["SyncPackage", "BuildDist"], true)] {
-            let claimed = jobs::claim(&mut tx, "node", kinds, NOW, LEASE).await.unwrap();
-            assert_eq!(claimed.is_some(), found, "{kinds:?}");
+        let patient = jobs::enqueue(&mut tx, NewJob { priority: 2, ..job("a", NOW - 5) }).await.unwrap();
+        let urgent = jobs::enqueue(&mut tx, NewJob { priority: 0, ..job("b", NOW) }).await.unwrap();
+        jobs::enqueue(&mut tx, NewJob { priority: 1, ..job("c", NOW + 5) }).await.unwrap();
+        assert_eq!(jobs::count_due(&mut tx, 1, NOW).await.unwrap(), 0);
+        assert_eq!(jobs::count_due(&mut tx, 1, NOW + 5).await.unwrap(), 1);
+        for (least_urgent, expected) in [(1, Some(urgent)), (1, None), (2, Some(patient)), (2, None)] {
+            let claimed = jobs::claim(&mut tx, "node", least_urgent, NOW, LEASE).await.unwrap();
+            assert_eq!(claimed.map(|job| job.id), expected, "{least_urgent}");
+        }
+    }
+
+    async fn a_job_is_forgotten_only_by_its_attempt_and_of_its_priority(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        let id = jobs::enqueue(&mut tx, NewJob { priority: 1, ..job("a", NOW) }).await.unwrap();
+        assert!(!jobs::forget(&mut tx, id, 0, 1).await.unwrap(), "it does not run yet");
+        claim(&mut tx, NOW).await.unwrap();
+        let line = LogLine { job_id: id, logged_at: NOW, line: "begun".to_owned() };
+        job_log::append(&mut tx, &[line]).await.unwrap();
+        for (attempt, priority, forgotten) in [(2, 1, false), (1, 0, false), (1, 1, true), (1, 1, false)] {
+            assert_eq!(jobs::forget(&mut tx, id, attempt, priority).await.unwrap(), forgotten);
+            let lines = job_log::list(&mut tx, id, 10).await.unwrap();
+            assert_eq!(lines.is_empty(), jobs::find(&mut tx, id).await.unwrap().is_none());
         }
     }
 
@@ -315,7 +334,7 @@ fn job(key: &str, run_at: i64) -> NewJob<'_> {
 }
 
 async fn claim(tx: &mut Transaction, now: i64) -> Option<Job> {
-    jobs::claim(tx, "node", &[], now, LEASE).await.unwrap()
+    jobs::claim(tx, "node", 2, now, LEASE).await.unwrap()
 }
 
 /// Claims and finishes jobs until none is left, and returns their keys.
@@ -324,7 +343,7 @@ async fn drain(db: Database, number: i64) -> Vec<i64> {
     let mut done = Vec::new();
     loop {
         let mut tx = db.write().await.unwrap();
-        let job = jobs::claim(&mut tx, &owner, &[], NOW, LEASE).await.unwrap();
+        let job = jobs::claim(&mut tx, &owner, 2, NOW, LEASE).await.unwrap();
         tx.commit().await.unwrap();
         let Some(job) = job else { return done };
         let mut tx = db.write().await.unwrap();

@@ -11,6 +11,7 @@ mod jobs;
 mod migrations;
 mod outages;
 mod packages;
+mod plans;
 mod statements;
 mod tables;
 mod watch;

@@ -66,7 +66,13 @@ on_both_databases! {
         package(&mut tx, acme, "example.org/unnamed").await;
         let version = versions::find_live(&mut tx, empty, "1.0.0").await.unwrap().unwrap();
         versions::remove(&mut tx, version.id, NOW).await.unwrap();
-        assert_eq!(packages::names(&mut tx, acme).await.unwrap(), ["acme/a-a", "acme/b"]);
+        let first = packages::names(&mut tx, acme, 0, 1).await.unwrap();
+        let rest = packages::names(&mut tx, acme, first[0].id, 10).await.unwrap();
+        let names: Vec<&str> = first.iter().chain(&rest).map(|named| named.name.as_str()).collect();
+        assert_eq!(names, ["acme/b", "acme/a-a"]);
+        for (limit, more) in [(2, true), (3, false)] {
+            assert_eq!(packages::are_more_than(&mut tx, acme, limit).await.unwrap(), more, "{limit}");
+        }
     }
 
     async fn search_wants_every_term_and_takes_wildcards_literally(url: String) {

@@ -11,9 +11,9 @@ use sqlx::{
 use crate::world::open;
 
 /// A marked text: for SQLite and for PostgreSQL.
-struct Marked {
-    place: String,
-    sqlite: String,
+pub(crate) struct Marked {
+    pub(crate) place: String,
+    pub(crate) sqlite: String,
     postgres: String,
 }
 
@@ -101,7 +101,7 @@ fn a_text_is_found_in_each_form_of_the_marker() {
     assert_eq!(texts, [("A \"b\" )", "A \"b\" )"), ("S", "P")]);
 }
 
-fn marked() -> Vec<Marked> {
+pub(crate) fn marked() -> Vec<Marked> {
     let mut all = Vec::new();
     for (path, source) in sources() {
         let found = marked_in(&path.display().to_string(), &source);

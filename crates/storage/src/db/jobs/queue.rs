@@ -71,29 +71,41 @@ pub async fn enqueue(tx: &mut Transaction, new: NewJob<'_>) -> Result<i64> {
         .map(|row| row.value)
 }
 
-/// Takes the most urgent job that is due, the longest waiting first, whose kind is among `kinds` (empty: any) and whose exclusive key no running job
-/// has. Commit at once, then run it.
+/// Takes the most urgent job that is due, the longest waiting first, whose priority is 0 to `least_urgent` and whose
+/// exclusive key no running job has. Commit at once, then run it.
 pub async fn claim(
     tx: &mut Transaction,
     owner: &str,
-    kinds: &[&str],
+    least_urgent: i64,
     now: i64,
     lease_until: i64,
 ) -> Result<Option<Job>> {
-    let kinds = match kinds {
-        [] => None,
-        _ => Some(format!(",{},", kinds.join(","))),
-    };
+    // One priority after the other: all at once, every job that is not due yet would be looked at on the way.
+    for priority in 0..=least_urgent {
+        let claimed = claim_of(tx, owner, priority, now, lease_until).await?;
+        if claimed.is_some() {
+            return Ok(claimed);
+        }
+    }
+    Ok(None)
+}
+
+async fn claim_of(
+    tx: &mut Transaction,
+    owner: &str,
+    priority: i64,
+    now: i64,
+    lease_until: i64,
+) -> Result<Option<Job>> {
     let sql = sql!(
         sqlite: "UPDATE jobs SET state = 'running', attempt = attempt + 1, owner = $1, lease_until = $4,
                  started_at = $3, message = ''
              WHERE id = (
                  SELECT next.id FROM jobs AS next
-                 WHERE next.state = 'queued' AND next.run_at <= $3
-                     AND ($2 IS NULL OR instr($2, ',' || next.kind || ',') > 0)
+                 WHERE next.state = 'queued' AND next.priority = $2 AND next.run_at <= $3
                      AND NOT EXISTS (SELECT 1 FROM jobs AS other
                          WHERE other.state = 'running' AND other.exclusive_key = next.exclusive_key)
-                 ORDER BY next.priority, next.run_at, next.id LIMIT 1)
+                 ORDER BY next.run_at, next.id LIMIT 1)
              RETURNING id, kind, payload, organization_id, package_id, state, exclusive_key, attempt, max_attempts,
                  run_at, owner, lease_until, cancel_requested, progress_done, progress_total, message, created_at,
                  started_at, finished_at",
@@ -101,17 +113,16 @@ pub async fn claim(
                  started_at = $3, message = ''
              WHERE id = (
                  SELECT next.id FROM jobs AS next
-                 WHERE next.state = 'queued' AND next.run_at <= $3
-                     AND (CAST($2 AS TEXT) IS NULL OR position(',' || next.kind || ',' IN $2) > 0)
+                 WHERE next.state = 'queued' AND next.priority = $2 AND next.run_at <= $3
                      AND NOT EXISTS (SELECT 1 FROM jobs AS other
                          WHERE other.state = 'running' AND other.exclusive_key = next.exclusive_key)
-                 ORDER BY next.priority, next.run_at, next.id LIMIT 1
+                 ORDER BY next.run_at, next.id LIMIT 1
                  FOR UPDATE SKIP LOCKED)
              RETURNING id, kind, payload, organization_id, package_id, state, exclusive_key, attempt, max_attempts,
                  run_at, owner, lease_until, cancel_requested, progress_done, progress_total, message, created_at,
                  started_at, finished_at",
     );
-    fetch_optional(tx, sql, values![owner, kinds.as_deref(), now, lease_until]).await
+    fetch_optional(tx, sql, values![owner, priority, now, lease_until]).await
 }
 
 /// Makes one queued job run under `owner`, due or not, unless another job of its exclusive key runs.
@@ -189,14 +200,26 @@ pub async fn release(tx: &mut Transaction, owner: &str, now: i64) -> Result<u64>
     execute(tx, sql, values![owner, now]).await
 }
 
+/// How many queued jobs of a priority are due.
+pub async fn count_due(on: &mut impl Handle, priority: i64, now: i64) -> Result<i64> {
+    let sql = sql!(
+        "SELECT COUNT(*) AS value FROM jobs WHERE state = 'queued' AND priority = $1 AND run_at <= $2"
+    );
+    fetch_one::<Number>(on, sql, values![priority, now])
+        .await
+        .map(|row| row.value)
+}
+
 /// Deletes up to `limit` jobs that ended before `before`, with their logs.
 pub async fn prune(tx: &mut Transaction, before: i64, limit: i64) -> Result<u64> {
     let logs = sql!(
-        "DELETE FROM job_log WHERE job_id IN (SELECT id FROM jobs WHERE finished_at < $1 ORDER BY id LIMIT $2)"
+        "DELETE FROM job_log WHERE job_id IN (
+             SELECT id FROM jobs WHERE finished_at < $1 ORDER BY finished_at, id LIMIT $2)"
     );
     execute(tx, logs, values![before, limit]).await?;
     let jobs = sql!(
-        "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE finished_at < $1 ORDER BY id LIMIT $2)"
+        "DELETE FROM jobs WHERE id IN (
+             SELECT id FROM jobs WHERE finished_at < $1 ORDER BY finished_at, id LIMIT $2)"
     );
     execute(tx, jobs, values![before, limit]).await
 }

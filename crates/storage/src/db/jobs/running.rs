@@ -102,6 +102,20 @@ pub async fn finish(
     Ok(execute(tx, sql, values![id, attempt, outcome.state(), message, now]).await? > 0)
 }
 
+/// Ends a running job of this priority without a trace; `false`: it has another priority, or is no longer this attempt's
+/// to end.
+pub async fn forget(tx: &mut Transaction, id: i64, attempt: i64, priority: i64) -> Result<bool> {
+    let logs = sql!(
+        "DELETE FROM job_log WHERE job_id IN (
+             SELECT id FROM jobs WHERE id = $1 AND attempt = $2 AND state = 'running' AND priority = $3)"
+    );
+    execute(tx, logs, values![id, attempt, priority]).await?;
+    let sql = sql!(
+        "DELETE FROM jobs WHERE id = $1 AND attempt = $2 AND state = 'running' AND priority = $3"
+    );
+    Ok(execute(tx, sql, values![id, attempt, priority]).await? > 0)
+}
+
 /// Queues a running job again for another attempt at `run_at`; `false`: it is no longer this attempt's, or somebody
 /// asked for it to stop. When another job with its exclusive key is queued meanwhile, that one goes on instead and
 /// this one ends as an error.
