@@ -1,5 +1,7 @@
 # What one does here. CI runs `make ci`, a newcomer `scripts/demo` and `scripts/test`.
-.PHONY: demo test bench lint fmt doc deny ci
+.PHONY: demo test bench soak lint fmt doc deny ci
+
+KILLS ?= 1000
 
 demo: ## build quickly and serve two demonstration packages
 	scripts/demo
@@ -11,10 +13,18 @@ bench: ## compare the release build with what is as fast as can be
 	cargo build --release -p kapelle
 	benches/hot.py --kapelle target/release/kapelle
 
+soak: ## kill everything 1,000 times, on SQLite and on PostgreSQL; KILLS=100 SEED=7 for other numbers
+	cargo build --profile quick -p kapelle --features failpoints
+	scripts/soak --kapelle target/quick/kapelle --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+	scripts/with-postgres sh -c 'scripts/soak --kapelle target/quick/kapelle --kills $(KILLS) \
+	  $(if $(SEED),--seed $(SEED)) --database "$$KAPELLE_TEST_POSTGRES"'
+
 lint: ## formatting, clippy without warnings, scripts that parse
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	for script in scripts/* .ci/run; do bash -n "$$script" || exit 1; done
+	for script in $$(grep -ls '^#!.*bash' scripts/* .ci/run); do bash -n "$$script" || exit 1; done
+	for script in $$(grep -ls '^#!.*python' scripts/* benches/*); do \
+	  python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$$script" || exit 1; done
 
 fmt: ## format the code
 	cargo fmt --all

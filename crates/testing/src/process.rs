@@ -68,12 +68,6 @@ impl Process {
         self.line_or_end(text).await.as_deref().map(url_in)
     }
 
-    /// Whether the process has ended by itself.
-    pub fn has_ended(&mut self) -> bool {
-        let status = self.child.try_wait();
-        status.expect("the status of a child").is_some()
-    }
-
     /// Everything written so far, both streams in the order of arrival.
     pub fn log(&self) -> String {
         self.lines.borrow().join("\n")

@@ -34,9 +34,10 @@ impl Job for Tidy {
         let changes = drop_changes(context).await?;
         let jobs = drop_jobs(context).await?;
         let blobs = collect_blobs(context).await?;
+        let unfinished = drop_unfinished(context).await?;
         let packages = build_missing_dists(context).await?;
         Ok(format!(
-            "dropped {changes} changes, {jobs} jobs and {blobs} blobs; {packages} packages lack dists"
+            "dropped {changes} changes, {jobs} jobs, {blobs} blobs and {unfinished} unfinished ones; {packages} packages lack dists"
         ))
     }
 }
@@ -76,7 +77,7 @@ async fn drop_jobs(context: &JobContext) -> Result<u64, JobError> {
 /// Looks at all blobs, a page at a time, and keeps nobody from writing meanwhile.
 async fn collect_blobs(context: &JobContext) -> Result<usize, JobError> {
     let registry = &context.registry;
-    let before = registry.now() - KEEP_BLOBS;
+    let (before, lost) = (registry.now() - KEEP_BLOBS, registry.now() - blob::CLAIM);
     let (mut after, mut dropped) = (Vec::new(), 0);
     loop {
         context.check()?;
@@ -86,12 +87,21 @@ async fn collect_blobs(context: &JobContext) -> Result<usize, JobError> {
         };
         after.clone_from(&last.sha256);
         for found in page {
+            let before = if found.state == "live" { before } else { lost };
             if !found.referred && found.touched_at < before {
                 context.check()?;
                 dropped += usize::from(collect_blob(registry, &found.sha256, before).await?);
             }
         }
     }
+}
+
+async fn drop_unfinished(context: &JobContext) -> Result<u64, JobError> {
+    let registry = &context.registry;
+    let dropped = registry.blobs().drop_unfinished(registry.now() - KEEP_BLOBS);
+    dropped
+        .await
+        .map_err(|error| JobError::Retry(error.to_string()))
 }
 
 async fn collect_blob(registry: &Registry, sha256: &[u8], before: i64) -> Result<bool, JobError> {

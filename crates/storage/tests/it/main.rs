@@ -14,5 +14,6 @@ mod packages;
 mod plans;
 mod statements;
 mod tables;
+mod unfinished_blobs;
 mod watch;
 mod world;

@@ -114,3 +114,32 @@ fn tests_compile_nothing_of_ours_above_their_crate_but_the_fixtures() {
     }
     assert_eq!(direct["testing"], BTreeSet::new());
 }
+
+/// The features with which the program's points are built, with its tests or without.
+fn features_of_points(edges: &str) -> String {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--offline",
+            "--package",
+            "kapelle",
+            "--prefix",
+            "none",
+        ])
+        .args(["--edges", edges, "--format", "{p}|{f}"])
+        .current_dir(workspace())
+        .output()
+        .expect("cargo runs");
+    let tree = String::from_utf8_lossy(&output.stdout);
+    let mut lines = tree.lines();
+    let line = lines.find(|line| line.starts_with("kapelle-failpoint "));
+    let line = line.unwrap_or_else(|| panic!("{tree}{}", String::from_utf8_lossy(&output.stderr)));
+    let (_, features) = line.split_once('|').expect("the format has a bar");
+    features.to_owned()
+}
+
+#[test]
+fn only_the_tests_can_have_the_program_killed_at_a_point() {
+    assert_eq!(features_of_points("normal,build"), "");
+    assert_eq!(features_of_points("normal,build,dev"), "failpoints");
+}
