@@ -47,14 +47,6 @@ pub async fn find(
     fetch_optional(on, sql, values![package_id, reference]).await
 }
 
-/// Like [`find`], and keeps a purge of that commit waiting until the transaction ends.
-pub async fn lock(
-    tx: &mut Transaction,
-    package_id: i64,
-    reference: &str,
-) -> Result<Option<PackageReference>> {
-    let sql = sql!(
-        sqlite: "SELECT reference, published_at, purged_at FROM package_references
 /// A published commit, and the checksum of its dist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedReference {
@@ -84,6 +76,14 @@ pub async fn list(
     fetch_all(on, sql, values![package_id, after, limit]).await
 }
 
+/// Like [`find`], and keeps a purge of that commit waiting until the transaction ends.
+pub async fn lock(
+    tx: &mut Transaction,
+    package_id: i64,
+    reference: &str,
+) -> Result<Option<PackageReference>> {
+    let sql = sql!(
+        sqlite: "SELECT reference, published_at, purged_at FROM package_references
              WHERE package_id = $1 AND reference = $2",
         postgres: "SELECT reference, published_at, purged_at FROM package_references
              WHERE package_id = $1 AND reference = $2 FOR UPDATE",
