@@ -16,6 +16,7 @@ use url::Url;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::dist::Builds;
+use crate::document::Renderings;
 use crate::feed::Memory;
 use crate::limits::Limits;
 use crate::random::Random;
@@ -62,6 +63,7 @@ pub struct Inner {
     pub(crate) public_url: ArcSwap<Url>,
     pub(crate) memory: Memory,
     pub(crate) builds: Builds,
+    pub(crate) renderings: Renderings,
     pub(crate) buffers: Buffers,
     /// Wakes the workers of this process when a job was queued.
     pub(crate) job_queued: Notify,
@@ -85,6 +87,7 @@ impl Registry {
             public_url: ArcSwap::from_pointee(parts.public_url.clone()),
             memory,
             builds: Builds::default(),
+            renderings: Renderings::default(),
             buffers: Buffers::default(),
             job_queued: Notify::new(),
             attended_at: AtomicI64::new(i64::MIN / 2),

@@ -9,6 +9,7 @@ mod package;
 mod render;
 pub(crate) mod root;
 
+use package::refresh_in_turn;
 pub(crate) use package::{ATTEMPTS, bring_back, withdraw};
 pub use package::{PackageDocuments, refresh_package};
 pub use render::Material;
@@ -28,12 +29,25 @@ use url::Url;
 
 use crate::access::{self, Denied};
 use crate::actor::Actor;
+use crate::flights::Flights;
 use crate::jobs::JobError;
 use crate::organization;
 use crate::registry::Registry;
 
 /// The path of an organization's root document.
 pub const ROOT: &str = "packages.json";
+
+/// Who renders what in this process: after a change, or when the public URL is another, many ask for a document at once.
+pub(crate) type Renderings = Flights<Rendering>;
+
+/// What is rendered in one go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Rendering {
+    /// The root of an organization.
+    Root(i64),
+    /// Both documents of a package.
+    Package(i64),
+}
 
 /// One finished answer.
 #[derive(Clone, Debug)]
@@ -137,16 +151,15 @@ async fn load(
     if path != ROOT && package_of(path).is_none() {
         return Ok(None);
     }
-    let row = rows::find(
-        &mut registry.database().read().await?,
-        organization.id,
-        path,
-    )
-    .await?;
-    if let Some(document) = row.and_then(|row| usable(registry, row)) {
-        return Ok(Some(Arc::new(document)));
+    if let Some(document) = stored(registry, organization, path).await? {
+        return Ok(Some(document));
     }
     if path == ROOT {
+        let rendering = Rendering::Root(organization.id);
+        let _turn = registry.renderings.turn(rendering).await;
+        if let Some(document) = stored(registry, organization, path).await? {
+            return Ok(Some(document));
+        }
         root::render(registry, organization).await?;
     } else if let Some(name) = package_of(path) {
         let mut connection = registry.database().read().await?;
@@ -156,10 +169,24 @@ async fn load(
         let Some(package) = package else {
             return Ok(None);
         };
-        refresh_package(registry, package.id, None).await?;
+        let rendering = Rendering::Package(package.id);
+        let _turn = registry.renderings.turn(rendering).await;
+        if let Some(document) = stored(registry, organization, path).await? {
+            return Ok(Some(document));
+        }
+        refresh_in_turn(registry, package.id, None).await?;
     } else {
         return Ok(None);
     }
+    stored(registry, organization, path).await
+}
+
+/// The document if it is made.
+async fn stored(
+    registry: &Registry,
+    organization: &Organization,
+    path: &str,
+) -> Result<Option<Arc<Document>>, DocumentError> {
     let row = rows::find(
         &mut registry.database().read().await?,
         organization.id,

@@ -6,7 +6,7 @@ use kapelle_storage::{StorageError, Transaction};
 
 use super::compress::Compressed;
 use super::render::{Material, render};
-use super::root;
+use super::{Rendering, root};
 use crate::jobs::{JobContext, JobError};
 use crate::registry::Registry;
 
@@ -23,7 +23,7 @@ pub struct PackageDocuments {
     pub(super) branches: Compressed,
     pub(super) has_versions: bool,
     /// Names that any of the versions provides or replaces.
-    pub(crate) provided: Vec<String>,
+    pub provided: Vec<String>,
 }
 
 impl PackageDocuments {
@@ -142,6 +142,19 @@ enum Put {
 /// Renders and stores a package's documents from what is in the database now. A job passes its context, so that
 /// the write is fenced.
 pub async fn refresh_package(
+    registry: &Registry,
+    package_id: i64,
+    context: Option<&JobContext>,
+) -> Result<(), JobError> {
+    let _turn = registry
+        .renderings
+        .turn(Rendering::Package(package_id))
+        .await;
+    refresh_in_turn(registry, package_id, context).await
+}
+
+/// The same for whoever has the package's turn.
+pub(super) async fn refresh_in_turn(
     registry: &Registry,
     package_id: i64,
     context: Option<&JobContext>,

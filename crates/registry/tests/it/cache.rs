@@ -74,6 +74,30 @@ on_both_databases! {
         assert_eq!(root(&fresh).await["available-packages"].as_array().unwrap().len(), 12);
     }
 
+    async fn of_many_who_ask_for_what_is_not_made_yet_one_makes_it(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        let package = world.add(&repository).await;
+        world.work().await;
+        let before = world.now(&package).await.revision;
+
+        world.registry.set_public_url("https://other.example/".parse().unwrap());
+        let ask = |number: usize| {
+            let registry = world.registry.clone();
+            let place = ["acme/p2/acme/lib.json", "acme/p2/acme/lib~dev.json", "acme/packages.json"][number % 3];
+            let asked = async move { document::find(&registry, &Actor::Operator, place).await };
+            (place, tokio::spawn(asked))
+        };
+        let asking: Vec<_> = (0..48).map(ask).collect();
+        let mut dates = std::collections::BTreeMap::new();
+        for (place, asked) in asking {
+            let document = asked.await.unwrap().unwrap();
+            let date = dates.entry(place).or_insert_with(|| document.last_modified.clone());
+            assert_eq!(document.last_modified, *date, "{place}");
+        }
+        assert_eq!(world.now(&package).await.revision, before + 1);
+    }
+
     async fn paths_that_no_database_takes_are_not_found(url: String) {
         let world = World::new(&url).await;
         for place in ["acme/p2/acme/l\0b.json", "ac\0me/packages.json", "acme/\0"] {
