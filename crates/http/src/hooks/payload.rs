@@ -113,7 +113,11 @@ impl Payload {
 /// Bitbucket Server on which people browse.
 fn bare(address: &str) -> Option<String> {
     let address = address.trim();
-    if !address.starts_with("http://") && !address.starts_with("https://") {
+    let scheme = address.split_once("://").map_or("", |(scheme, _)| scheme);
+    if !["http", "https"]
+        .iter()
+        .any(|http| scheme.eq_ignore_ascii_case(http))
+    {
         return (!address.is_empty()).then(|| address.to_owned());
     }
     let mut url = Url::parse(address).ok()?;
@@ -166,6 +170,11 @@ mod tests {
         r#"{"repository":{"links":{"self":[{"href":"https://b.example.org/projects/A/repos/lib/browse"}]}}}"#,
         "bitbucket",
         "https://b.example.org/projects/A/repos/lib"
+    )]
+    #[case(
+        r#"{"repository":{"clone_url":"HTTPS://me:secret@github.com/acme/lib.git?x#y"}}"#,
+        "github",
+        "https://github.com/acme/lib.git"
     )]
     #[case(
         "repository=git%40github.com%3Aacme%2Flib.git",
