@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use axum::body::HttpBody as _;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderName, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 
 use crate::error::{ApiError, Cause};
-use crate::state::AppState;
+use crate::state::{AppState, RequestId};
 
 /// Longest path that is logged, in bytes.
 const PATH: usize = 512;
@@ -32,8 +32,14 @@ pub(crate) async fn observe(
     let route = request.extensions().get::<MatchedPath>().cloned();
     let mut response = answered(next.run(request)).await;
     if let Some(Cause(cause)) = response.extensions_mut().remove() {
-        tracing::error!(request = id, method, path, cause, "a request failed");
-        response = ApiError::Internal(cause).answer(Some(&id));
+        tracing::error!(
+            request = id.as_str(),
+            method,
+            path,
+            cause,
+            "a request failed"
+        );
+        response = ApiError::Internal(cause).answer(Some(id.as_str()));
     }
     let asked = Asked {
         id: &id,
@@ -56,7 +62,7 @@ async fn answered(answer: impl Future<Output = Response>) -> Response {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'a> {
     /// The request's id.
-    pub(crate) id: &'a str,
+    pub(crate) id: &'a RequestId,
     /// A [`known`] method.
     pub(crate) method: &'static str,
     /// The path, [`cut`].
@@ -80,13 +86,11 @@ impl Asked<'_> {
 
     /// Repeats the id in the answer, logs and counts.
     pub(crate) fn finish(&self, state: &AppState, response: &mut Response) {
-        if let Ok(value) = HeaderValue::from_str(self.id) {
-            response.headers_mut().insert(REQUEST_ID, value);
-        }
+        response.headers_mut().insert(REQUEST_ID, self.id.header());
         let (status, elapsed) = (response.status(), self.started.elapsed());
         tracing::info!(
             target: "kapelle::access",
-            request = self.id,
+            request = self.id.as_str(),
             method = self.method,
             path = self.path,
             status = status.as_u16(),

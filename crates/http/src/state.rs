@@ -1,10 +1,11 @@
 //! What every handler works with.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
+use bytes::Bytes;
 use kapelle_registry::feed::Freshness;
 use kapelle_registry::{Random, Registry};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -15,6 +16,8 @@ use crate::figures::Figures;
 
 /// Longest request id that is taken over from a proxy.
 const REQUEST_ID: usize = 64;
+/// Leading digits of a number that are left out when they are zero: six stay.
+const DIGITS: usize = 10;
 
 /// The registry and what belongs to this server process; clones share everything.
 #[derive(Clone)]
@@ -78,27 +81,48 @@ impl AppState {
     }
 
     /// The id that a proxy gave, if it is a plain word, or a new one.
-    pub(crate) fn request_id(&self, headers: &HeaderMap) -> String {
-        let given = headers.get("x-request-id").and_then(|id| id.to_str().ok());
-        given
-            .filter(|id| is_plain(id))
-            .map_or_else(|| self.0.requests.next(), str::to_owned)
+    pub(crate) fn request_id(&self, headers: &HeaderMap) -> RequestId {
+        let given = headers.get("x-request-id");
+        let given = given.filter(|id| is_plain(id.as_bytes())).cloned();
+        RequestId(given.unwrap_or_else(|| self.0.requests.next()))
+    }
+}
+
+/// The id of a request: a plain word.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// For the log and for people.
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+
+    /// For the answer.
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.0.clone()
     }
 }
 
 impl Requests {
-    fn next(&self) -> String {
-        let number = self.count.fetch_add(1, Ordering::Relaxed);
-        let mut id = String::with_capacity(REQUEST_ID);
-        // Writing to a string cannot fail.
-        let _ = write!(id, "{}-{number:06x}", self.process);
-        id
+    /// The process and a number in at least six hexadecimal digits.
+    fn next(&self) -> HeaderValue {
+        let number = self.count.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let mut digits = [0; 16];
+        // There is room for eight bytes.
+        let _ = hex::encode_to_slice(number, &mut digits);
+        let zeroes = digits.iter().take_while(|digit| **digit == b'0').count();
+        let mut id = Vec::with_capacity(self.process.len() + 1 + digits.len());
+        id.extend_from_slice(self.process.as_bytes());
+        id.push(b'-');
+        id.extend_from_slice(&digits[zeroes.min(DIGITS)..]);
+        HeaderValue::from_maybe_shared(Bytes::from(id)).unwrap_or(HeaderValue::from_static("none"))
     }
 }
 
-fn is_plain(id: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
-    !id.is_empty() && id.len() <= REQUEST_ID && id.bytes().all(plain)
+fn is_plain(id: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte);
+    !id.is_empty() && id.len() <= REQUEST_ID && id.iter().all(plain)
 }
 
 impl fmt::Debug for AppState {
