@@ -63,8 +63,12 @@ impl Fault {
             Self::Silence => std::future::pending().await,
             Self::Stall(sent) => begun(&body, sent, stream::pending().boxed()),
             Self::Cut(sent) => {
-                let cut = stream::iter([Err(io::Error::other("cut"))]);
-                begun(&body, sent, cut.boxed())
+                let cut = async {
+                    // In between, the server writes what it has.
+                    tokio::task::yield_now().await;
+                    Err(io::Error::other("cut"))
+                };
+                begun(&body, sent, stream::once(cut).boxed())
             }
             Self::Page => Body::from("<!doctype html><title>Down for maintenance</title>\n"),
             Self::Pack(pack) => Body::from(with_pack(&body, |_| pack)),

@@ -2,6 +2,7 @@
 
 pub mod composer;
 pub mod database_macro;
+pub mod full_disk;
 pub mod fuzz;
 pub mod git;
 pub mod git_daemon;

@@ -68,6 +68,11 @@ impl Process {
         self.line_or_end(text).await.as_deref().map(url_in)
     }
 
+    /// Its number, as long as it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Everything written so far, both streams in the order of arrival.
     pub fn log(&self) -> String {
         self.lines.borrow().join("\n")

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{Method, Request, Response, StatusCode};
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use s3s::service::S3Service;
 use tokio::sync::watch;
 
@@ -115,9 +115,13 @@ async fn halved(answer: Response<Body>) -> io::Result<Response<Body>> {
     let (parts, body) = answer.into_parts();
     let body = to_bytes(body, MAX_ANSWER).await.map_err(io::Error::other)?;
     let half: io::Result<Bytes> = Ok(body.slice(..body.len() / 2));
-    let cut = Err(io::Error::other("cut"));
-    let body = Body::from_stream(stream::iter([half, cut]));
-    Ok(Response::from_parts(parts, body))
+    let cut = async {
+        // In between, the server writes what it has.
+        tokio::task::yield_now().await;
+        Err(io::Error::other("cut"))
+    };
+    let body = stream::iter([half]).chain(stream::once(cut));
+    Ok(Response::from_parts(parts, Body::from_stream(body)))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
