@@ -3,6 +3,7 @@
 mod config;
 mod error;
 mod hash;
+mod local;
 mod read;
 mod unfinished;
 mod walk;

@@ -1,8 +1,9 @@
 //! Reading a blob, whole or a part, and checking it.
 
 use std::fmt;
+use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -10,7 +11,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::{GetOptions, GetRange, ObjectStore};
 use sha2::{Digest, Sha256};
 
-use super::{BlobError, Blobs, hash};
+use super::{BlobError, Blobs, hash, local};
 
 /// A blob that is being read.
 pub struct BlobReader {
@@ -35,6 +36,9 @@ impl Blobs {
         sha256: &[u8],
         range: Option<Range<u64>>,
     ) -> Result<BlobReader, BlobError> {
+        if let Some(path) = self.local_path(sha256) {
+            return self.get_local(sha256, path, range).await;
+        }
         let options = GetOptions {
             range: range.map(GetRange::Bounded),
             ..GetOptions::default()
@@ -46,6 +50,26 @@ impl Blobs {
         let stream = found
             .into_stream()
             .map_err(move |source| blobs.failed("read", &sha256, source));
+        Ok(BlobReader {
+            size,
+            range,
+            stream: stream.boxed(),
+        })
+    }
+
+    async fn get_local(
+        &self,
+        sha256: &[u8],
+        path: PathBuf,
+        range: Option<Range<u64>>,
+    ) -> Result<BlobReader, BlobError> {
+        let opened = local::open(path.clone()).await;
+        let (file, size) =
+            opened.map_err(|error| self.failed("read", sha256, unreadable(&path, error)))?;
+        let range = range.map_or(0..size, |range| range.start..range.end.min(size));
+        let (blobs, sha256) = (self.clone(), sha256.to_vec());
+        let stream = local::stream(file, range.clone())
+            .map_err(move |error| blobs.failed("read", &sha256, unreadable(&path, error)));
         Ok(BlobReader {
             size,
             range,
@@ -86,5 +110,18 @@ impl Blobs {
             digest.update(&bytes);
         }
         Ok(digest.finalize().into())
+    }
+}
+
+/// What the store would have said of its file.
+fn unreadable(path: &Path, error: io::Error) -> object_store::Error {
+    let (path, kind) = (path.display().to_string(), error.kind());
+    let source = error.into();
+    match kind {
+        io::ErrorKind::NotFound => object_store::Error::NotFound { path, source },
+        _ => object_store::Error::Generic {
+            store: "file",
+            source,
+        },
     }
 }
