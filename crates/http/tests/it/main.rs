@@ -16,3 +16,5 @@ mod health;
 mod hooks;
 mod hot;
 mod keeping;
+mod lessons;
+mod revocations;

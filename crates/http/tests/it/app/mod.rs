@@ -191,10 +191,15 @@ impl TestApp {
 
     /// The git commands that ran so far and have `word` among their arguments; see [`Options::count_git`].
     pub(crate) fn git_commands(&self, word: &str) -> usize {
-        let log = std::fs::read_to_string(self.folder.path().join("git.log")).unwrap_or_default();
-        log.lines()
+        self.git_log()
+            .lines()
             .filter(|line| line.split(' ').any(|argument| argument == word))
             .count()
+    }
+
+    /// The git commands that ran so far, a line each; see [`Options::count_git`].
+    pub(crate) fn git_log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("git.log")).unwrap_or_default()
     }
 
     /// Deletes every copy of a repository, as a new node without its own would be.
