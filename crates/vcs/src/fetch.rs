@@ -10,12 +10,10 @@ use crate::host_key::HostKey;
 use crate::lock::Lock;
 use crate::mirror::Mirror;
 use crate::refname;
+use crate::refs;
 use crate::remote::redirected;
 use crate::sweep::Sweep;
 use crate::url::RepositoryUrl;
-
-/// From so many new refs on they are moved into one file.
-const MANY_REFS: usize = 50;
 
 /// What a fetch has done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +43,17 @@ impl Mirror {
         check(wanted, removed)?;
         let lock = self.lock().await?;
         self.prepare().await?;
-        let before = self.refs().await?;
+        let announced: BTreeMap<&str, &str> = wanted
+            .iter()
+            .map(|(name, oid)| (name.as_str(), oid.as_str()))
+            .collect();
+        let is_announced = |name: &str, oid: &str| announced.get(name) == Some(&oid);
+        let files_before = self.read_refs().await?;
+        let before = self
+            .peel(&files_before, |name, oid| {
+                is_announced(name, oid).then(|| oid.to_owned())
+            })
+            .await?;
         let missing: Vec<_> = wanted
             .iter()
             .filter(|(name, oid)| before.get(name) != Some(oid))
@@ -63,13 +71,22 @@ impl Mirror {
                 .collect();
             self.receive(access, &refspecs, &lock, &mut fetched).await?;
         }
-        if missing.len() >= MANY_REFS {
+        let files = self.read_refs().await?;
+        if files.values().filter(|one| one.is_loose).count() >= refs::MANY_FILES {
             self.pack_refs().await?;
         }
         if !missing.is_empty() {
             self.gather_packs(&lock).await?;
         }
-        let after = self.refs().await?;
+        let after = self
+            .peel(&files, |name, oid| {
+                if is_announced(name, oid) {
+                    return Some(oid.to_owned());
+                }
+                let is_same = files_before.get(name).is_some_and(|one| one.oid == oid);
+                before.get(name).filter(|_| is_same).cloned()
+            })
+            .await?;
         for (name, _) in wanted {
             let oid = after.get(name).ok_or_else(|| VcsError::GitFailed {
                 doing: format!("store {name:?} of {}", access.url),

@@ -6,8 +6,8 @@ use kapelle_testing::fuzz::{Script, bytes, check, text};
 
 use crate::host_key::HostKey;
 use crate::listing::{Lines, Listing};
-use crate::mirror::refs_of;
 use crate::read::{check_path, commit_time, contents_of, object};
+use crate::refs::packed_refs;
 use crate::tree::{Modes, TreeSummary};
 use crate::{Protocols, RepositoryUrl, VcsError, refname, text as said};
 
@@ -161,7 +161,7 @@ fn lines_of_git_are_read_or_passed_over() {
             if let Some((_, time)) = commit_time(line) {
                 assert!(time.authored >= 0 && time.committed <= 253_402_300_799_000);
             }
-            for name in refs_of(line.as_bytes()).keys() {
+            for name in packed_refs(line.as_bytes()).unwrap_or_default().keys() {
                 assert!(name.starts_with("refs/") && !name.contains('\n'));
             }
             if let Some(written) = HostKey::from_line(line).and_then(|key| key.to_line()) {

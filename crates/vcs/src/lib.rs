@@ -31,6 +31,7 @@ mod process;
 mod protocol;
 mod read;
 mod refname;
+mod refs;
 mod remote;
 mod rescue;
 mod running;

@@ -1,6 +1,5 @@
 //! The bare mirror of one repository.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,8 +25,6 @@ pub struct Mirror {
     lock: PathBuf,
 }
 
-/// All output of a command that lists refs.
-const MAX_REF_OUTPUT: usize = 512 << 20;
 /// From so many packs on they are brought together: each of them is looked into for each object.
 const MANY_PACKS: usize = 24;
 /// Bits of the exit status of `git fsck`: reachable objects are missing, packs are damaged.
@@ -51,21 +48,6 @@ impl Mirror {
     /// Whether anything has ever been fetched into it.
     pub fn exists(&self) -> bool {
         self.path.exists()
-    }
-
-    /// Its branches and tags: full name to commit, of annotated tags the commit they mark.
-    pub async fn refs(&self) -> Result<BTreeMap<String, String>, VcsError> {
-        if !self.exists() {
-            return Ok(BTreeMap::new());
-        }
-        let _permit = self.git.reading().await;
-        let command = self.command("list the refs of a mirror", &["show-ref", "--dereference"]);
-        let finished = command.run(MAX_REF_OUTPUT).await?;
-        // Without any ref it fails without a word.
-        if !finished.success && !finished.stderr.is_empty() {
-            return Err(self.failure("list the refs of a mirror", &finished));
-        }
-        Ok(refs_of(&finished.stdout))
     }
 
     /// Reads every object and follows every link: [`VcsError::Corrupt`] if anything is missing or damaged.
@@ -239,20 +221,6 @@ impl Mirror {
     pub(crate) fn git(&self) -> &Git {
         &self.git
     }
-}
-
-/// What `git show-ref --dereference` prints.
-pub(crate) fn refs_of(printed: &[u8]) -> BTreeMap<String, String> {
-    let mut refs = BTreeMap::new();
-    for line in String::from_utf8_lossy(printed).lines() {
-        if let Some((oid, name)) = line.split_once(' ')
-            && (name.starts_with("refs/heads/") || name.starts_with("refs/tags/"))
-        {
-            let name = name.strip_suffix("^{}").unwrap_or(name);
-            refs.insert(name.to_owned(), oid.to_owned());
-        }
-    }
-    refs
 }
 
 fn count_packs(folder: &Path) -> std::io::Result<usize> {

@@ -84,7 +84,16 @@ impl Objects {
     }
 
     /// Ends it. An object that it called missing was perhaps damaged: then this says so.
-    pub fn finish(mut self) -> Result<(), VcsError> {
+    pub async fn close(mut self) -> Result<(), VcsError> {
+        let doing = self.running.doing().to_owned();
+        let ended = tokio::task::spawn_blocking(move || self.end()).await;
+        ended
+            .map_err(io::Error::other)
+            .map_err(VcsError::io(doing))?
+    }
+
+    /// As [`close`](Self::close). Nothing can be asked afterwards.
+    pub(crate) fn end(&mut self) -> Result<(), VcsError> {
         self.running.wait_for(true);
         drop(self.input.take());
         let said = self.running.conclude()?;

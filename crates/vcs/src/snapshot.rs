@@ -97,6 +97,8 @@ impl Objects {
     pub fn snapshot(&mut self, commit: Oid) -> Result<Option<Snapshot>, VcsError> {
         let head = self.commits(&[commit])?.into_iter().next().flatten();
         let Some(head) = head else {
+            // Perhaps it is damaged: then git has said so.
+            self.end()?;
             let commit = commit.to_string();
             return Err(VcsError::CommitMissing { commit });
         };

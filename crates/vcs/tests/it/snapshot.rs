@@ -48,7 +48,7 @@ async fn snapshot(mirror: &Mirror, commit: &str) -> Result<Option<Snapshot>, Vcs
     let oid = Oid::parse(commit).unwrap();
     let objects = mirror.open().await?.unwrap();
     let (objects, snapshot) = objects.work(move |it| it.snapshot(oid)).await?;
-    objects.finish()?;
+    objects.close().await?;
     Ok(snapshot)
 }
 
