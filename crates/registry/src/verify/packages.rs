@@ -1,6 +1,7 @@
 //! Package by package: its versions, commits, documents and archives, and its mirror.
 
 use futures::{TryStreamExt, stream};
+use kapelle_composer::Stability;
 use kapelle_storage::db::packages::{self, Package};
 use kapelle_storage::db::versions::{self, Version};
 
@@ -18,10 +19,13 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    /// A version at a commit, for people.
+    /// A version at a commit, for people: rather a tag than a branch.
     pub(super) fn version_at(&self, reference: &str) -> Option<&str> {
-        let at = |version: &&Version| version.reference == reference;
-        let found = self.versions.iter().find(at);
+        let at = self
+            .versions
+            .iter()
+            .filter(|version| version.reference == reference);
+        let found = at.min_by_key(|version| version.stability == Stability::Dev.as_str());
         found.map(|version| version.version.as_str())
     }
 }

@@ -89,7 +89,7 @@ pub async fn list_references(on: &mut impl Handle, package_id: i64) -> Result<Ve
     Ok(rows.into_iter().map(|row| row.value).collect())
 }
 
-/// What a version at a commit of a package is called; a live one goes first.
+/// What a version at a commit of a package is called; a live one goes first, then one that is no branch.
 pub async fn name_at(
     on: &mut impl Handle,
     package_id: i64,
@@ -97,7 +97,8 @@ pub async fn name_at(
 ) -> Result<Option<String>> {
     let sql = sql!(
         "SELECT version AS value FROM versions WHERE package_id = $1 AND reference = $2
-         ORDER BY CASE WHEN removed_at IS NULL THEN 0 ELSE 1 END, id LIMIT 1"
+         ORDER BY CASE WHEN removed_at IS NULL THEN 0 ELSE 1 END, CASE WHEN stability = 'dev' THEN 1 ELSE 0 END, id
+         LIMIT 1"
     );
     let row: Option<Text> = fetch_optional(on, sql, values![package_id, reference]).await?;
     Ok(row.map(|row| row.value))
