@@ -70,13 +70,7 @@ pub(super) async fn restore(registry: &Registry, dist: &Dist) -> Result<(), Dist
         "the bytes of a dist are lost: making them anew"
     );
     let restored = async {
-        let mirror = registry.parts.git.mirror(package.id);
-        let (file, report) = make(registry, &mirror, &package, reference).await?;
-        if report.sha256.as_slice() != dist.sha256 {
-            return Err(Failure::Unavailable(
-                "its bytes are lost and come out differently now: restore the blobs from your backup".to_owned(),
-            ));
-        }
+        let file = remake(registry, &package, dist).await?;
         let stored = registry
             .parts
             .blobs
@@ -87,6 +81,34 @@ pub(super) async fn restore(registry: &Registry, dist: &Dist) -> Result<(), Dist
     restored
         .await
         .map_err(|failure| failure.about(&package, reference))
+}
+
+/// Whether a dist's bytes could be made anew if they were lost. They are made, and stored nowhere.
+pub(crate) async fn rehearse(registry: &Registry, dist: &Dist) -> Result<(), DistError> {
+    let mut connection = registry.database().read().await?;
+    let package = packages::find_by_id(&mut connection, dist.package_id).await?;
+    drop(connection);
+    let package = package.ok_or(DistError::Unknown)?;
+    let made = remake(registry, &package, dist).await;
+    made.map(drop)
+        .map_err(|failure| failure.about(&package, &dist.reference))
+}
+
+/// The bytes of a dist once more.
+async fn remake(
+    registry: &Registry,
+    package: &Package,
+    dist: &Dist,
+) -> Result<NamedTempFile, Failure> {
+    let mirror = registry.parts.git.mirror(package.id);
+    let (file, report) = make(registry, &mirror, package, &dist.reference).await?;
+    if report.sha256.as_slice() != dist.sha256 {
+        return Err(Failure::Unavailable(
+            "its bytes are lost and come out differently now: restore the blobs from your backup"
+                .to_owned(),
+        ));
+    }
+    Ok(file)
 }
 
 /// That a dist cannot be had now, with the name of its package.

@@ -2,7 +2,7 @@
 
 mod build;
 
-pub(crate) use build::{Builds, build};
+pub(crate) use build::{Builds, build, rehearse};
 
 use std::ops::Range;
 
