@@ -63,20 +63,17 @@ impl Reading {
             return Ok(None);
         }
         let mut buffer = self.buffer(wanted);
-        let length = match read_now(&self.file, &mut buffer[..wanted], self.at)? {
-            Some(length) => length,
-            None => {
-                let (file, at) = (Arc::clone(&self.file), self.at);
-                let read = move || {
-                    let length = file.read_at(&mut buffer[..wanted], at)?;
-                    io::Result::Ok((buffer, length))
-                };
-                let read = tokio::task::spawn_blocking(read).await;
-                let length;
-                (buffer, length) = read.map_err(io::Error::other)??;
-                length
-            }
-        };
+        let mut length = read_now(&self.file, &mut buffer[..wanted], self.at)?;
+        if length.is_none() {
+            let (file, at) = (Arc::clone(&self.file), self.at);
+            let read = move || {
+                let length = file.read_at(&mut buffer[..wanted], at)?;
+                io::Result::Ok((buffer, Some(length)))
+            };
+            let read = tokio::task::spawn_blocking(read).await;
+            (buffer, length) = read.map_err(io::Error::other)??;
+        }
+        let length = length.unwrap_or(0);
         if length == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
