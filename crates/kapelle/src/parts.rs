@@ -235,5 +235,7 @@ fn limits(settings: &Settings) -> Limits {
         document_cache: limits.document_cache.0,
         available_packages: limits.available_packages,
         undo: limits.undo,
+        lease: settings.jobs.lease,
+        ..Limits::default()
     }
 }

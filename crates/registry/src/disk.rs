@@ -109,7 +109,7 @@ pub struct Watched {
 /// There is less room than the reserve; as a sentence it names the folder by what it is, because strangers read it too.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the disk of {} has {} of {} free, and less than {reserve} (limits.free_disk): nothing is changed until there is \
+    "the disk of {} has {} of {} free, less than the {reserve} of limits.free_disk: nothing is changed until there is \
      room; delete what is not needed there, or enlarge it",
     watched.name,
     shown(space.free),
@@ -310,7 +310,7 @@ mod tests {
         probe.set(Path::new("/blobs"), GIB * 3 / 2, 40 * GIB);
         assert_eq!(
             disk.look().unwrap().to_string(),
-            "the disk of the archives has 1.5 GiB of 40 GiB free, and less than 5 % (limits.free_disk): nothing is \
+            "the disk of the archives has 1.5 GiB of 40 GiB free, less than the 5 % of limits.free_disk: nothing is \
              changed until there is room; delete what is not needed there, or enlarge it"
         );
     }

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod blob;
 pub mod clock;
 pub mod credential;
+mod depot;
 pub mod disk;
 pub mod dist;
 pub mod document;
@@ -29,9 +30,9 @@ pub mod secrets;
 pub mod statistics;
 pub mod sync;
 pub mod token;
+pub mod verify;
 
 mod registry;
-pub mod verify;
 
 pub use actor::Actor;
 pub use clock::Clock;

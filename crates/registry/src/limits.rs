@@ -31,6 +31,10 @@ pub struct Limits {
     pub available_packages: usize,
     /// How long a removed package can be restored.
     pub undo: Duration,
+    /// How long a job stays with a worker that gives no sign of life.
+    pub lease: Duration,
+    /// How long a download waits for a worker when it has to be built elsewhere.
+    pub build_wait: Duration,
 }
 
 impl Default for Limits {
@@ -46,6 +50,8 @@ impl Default for Limits {
             document_cache: 64 * MIB,
             available_packages: 10_000,
             undo: Duration::from_hours(30 * 24),
+            lease: Duration::from_mins(1),
+            build_wait: Duration::from_secs(15),
         }
     }
 }

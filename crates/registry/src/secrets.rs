@@ -132,7 +132,9 @@ impl Secrets {
 /// The file is there with its key in it or not at all, whenever this is cut short: without its key everything that was
 /// sealed is lost. Of several processes that start at once, one makes it.
 fn make_key_file(path: &Path, random: &Random) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
         .prefix(".secret.key-")

@@ -32,6 +32,7 @@ macro_rules! migration {
 pub(crate) const ALL: &[Migration] = &[
     migration!(1, "core", "0001_core.sql"),
     migration!(2, "growth", "0002_growth.sql"),
+    migration!(3, "depots", "0003_depots.sql"),
 ];
 
 struct Applied {

@@ -145,6 +145,7 @@ pub(super) struct Full {
     installs: i64,
     versions: Vec<ShownVersion>,
     faults: Vec<Fault>,
+    lost: Vec<Lost>,
     #[serde(skip)]
     display_name: String,
 }
@@ -239,6 +240,20 @@ impl Row for Fault {
     }
 }
 
+#[derive(Debug, Serialize)]
+struct Lost {
+    reference: String,
+    since: Option<String>,
+}
+
+impl Row for Lost {
+    const HEADINGS: &'static [&'static str] = &["LOST COMMIT", "SINCE"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.reference.clone(), when::or(self.since.as_ref(), "–")]
+    }
+}
+
 impl From<Details> for Full {
     fn from(details: Details) -> Self {
         let Details {
@@ -246,6 +261,7 @@ impl From<Details> for Full {
             mut versions,
             dists,
             faults,
+            lost,
             installs,
         } = details;
         versions.sort_by_cached_key(|version| {
@@ -268,6 +284,13 @@ impl From<Details> for Full {
                 .into_iter()
                 .map(|(ref_name, error)| Fault { ref_name, error })
                 .collect(),
+            lost: lost
+                .into_iter()
+                .map(|lost| Lost {
+                    reference: lost.reference,
+                    since: when::optional(lost.lost_at),
+                })
+                .collect(),
             display_name: package::display_name(&package),
             package: package.into(),
         }
@@ -281,6 +304,7 @@ impl Full {
             installs,
             versions,
             faults,
+            lost,
             ..
         } = self;
         let mut text = format!("{}\n", self.display_name);
@@ -311,6 +335,9 @@ impl Full {
         }
         if !faults.is_empty() {
             let _ = write!(text, "\n{}\n", table(faults));
+        }
+        if !lost.is_empty() {
+            let _ = write!(text, "\n{}\n", table(lost));
         }
         text
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use kapelle_registry::Registry;
 use kapelle_registry::jobs::Worker;
-use kapelle_storage::db::facts;
 use kapelle_storage::db::nodes::{self, Node};
+use kapelle_storage::db::{depots, facts};
 use kapelle_storage::{Database, StorageError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -57,7 +57,7 @@ impl Background {
             .spawn(async move { registry.keep_house(stop).await });
         background
             .others
-            .spawn(Pulse::of(app, kind).beat(background.no_more_others.clone()));
+            .spawn(Pulse::of(app, kind, works).beat(background.no_more_others.clone()));
         background.jobs.close();
         background.others.close();
         background
@@ -91,12 +91,14 @@ struct Pulse {
     database: Database,
     registry: Registry,
     node: Node,
+    /// Whether this process runs jobs.
+    works: bool,
     /// Whether the public URL is whatever was served last.
     follows_url: bool,
 }
 
 impl Pulse {
-    fn of(app: &App, kind: &'static str) -> Self {
+    fn of(app: &App, kind: &'static str, works: bool) -> Self {
         let now = app.registry.now();
         Self {
             database: app.opened.database.clone(),
@@ -107,6 +109,7 @@ impl Pulse {
                 started_at: now,
                 seen_at: now,
             },
+            works,
             follows_url: kind == "worker" && app.settings().server.public_url.is_none(),
         }
     }
@@ -130,6 +133,8 @@ impl Pulse {
         self.node.seen_at = self.registry.now();
         let mut transaction = self.database.write_reserved().await?;
         nodes::beat(&mut transaction, &self.node).await?;
+        let (depot, Node { name, seen_at, .. }) = (self.registry.depot(), &self.node);
+        depots::beat(&mut transaction, depot, name, self.works, *seen_at).await?;
         transaction.commit().await?;
         if self.follows_url {
             let served = facts::get(&mut self.database.read().await?, parts::PUBLIC_URL).await?;

@@ -1,6 +1,10 @@
 //! Settings that are right one by one and wrong together.
 
+use std::time::Duration;
+
 use super::Loaded;
+
+const SHORTEST_LEASE: Duration = Duration::from_secs(5);
 
 /// One sentence for each contradiction.
 pub(super) fn contradictions(loaded: &Loaded) -> Vec<String> {
@@ -54,6 +58,10 @@ pub(super) fn contradictions(loaded: &Loaded) -> Vec<String> {
             field,
             "blobs.access_key_id and blobs.secret_access_key belong together: the other one is missing",
         );
+    }
+    if settings.jobs.lease < SHORTEST_LEASE {
+        let reason = "less than 5 s: a worker that is busy would be taken for a lost one";
+        fault("jobs", "lease", reason);
     }
     if settings.secrets.key.is_some() && settings.secrets.key_file.is_some() {
         fault(

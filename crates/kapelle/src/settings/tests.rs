@@ -32,7 +32,7 @@ fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Vec<Strin
 )]
 #[case::strange_key(
     "[jobs]\nbanana = 1",
-    "kapelle.toml:2: jobs.banana is not a setting; jobs has slots"
+    "kapelle.toml:2: jobs.banana is not a setting; jobs has slots, lease"
 )]
 #[case::section(
     "[servr]\n",

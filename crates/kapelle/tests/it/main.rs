@@ -5,6 +5,7 @@ mod databases;
 mod demo;
 mod doctor;
 mod e2e;
+mod fleet;
 mod folder;
 mod jobs;
 mod kills;

@@ -13,7 +13,8 @@ use kapelle_storage::db::packages::{self, Package};
 use kapelle_vcs::{FileContent, Mirror, TarReader, VcsError};
 use tempfile::NamedTempFile;
 
-use super::DistError;
+use super::workshop::{Made, Workshop};
+use super::{Cause, DistError};
 use crate::blob;
 use crate::flights::Flights;
 use crate::limits;
@@ -28,14 +29,30 @@ const STORES: usize = 3;
 const SHORT: usize = 12;
 
 /// Several processes may have mirrors of their own.
-const NO_COPY: &str = "this server's copy of the repository does not have that commit; a worker whose copy has it \
-     builds the dist in the background: try again in a minute, else synchronize the package";
+const NO_COPY: &str = "this machine's copy of the repository does not have that commit; a worker was asked to build the \
+     dist: try again in a moment";
 
 /// Builds a dist unless it is there; of all who want the same one at once, one builds it.
 pub(crate) async fn build(
     registry: &Registry,
     package: &Package,
     reference: &str,
+) -> Result<Dist, DistError> {
+    build_in(
+        registry,
+        package,
+        reference,
+        &Workshop::of(registry, package),
+    )
+    .await
+}
+
+/// The same in a workshop of the package, where many are built.
+pub(crate) async fn build_in(
+    registry: &Registry,
+    package: &Package,
+    reference: &str,
+    workshop: &Workshop,
 ) -> Result<Dist, DistError> {
     let _turn = registry
         .builds
@@ -46,8 +63,8 @@ pub(crate) async fn build(
         return Ok(dist);
     }
     drop(connection);
-    let mirror = registry.parts.git.mirror(package.id);
-    let made = make(registry, &mirror, package, reference).await;
+    registry.writable()?;
+    let made = make(registry, package, reference, workshop).await;
     let (file, report) = made.map_err(|failure| failure.about(package, reference))?;
     reach("before a dist is stored");
     store(registry, package, reference, &file, &report).await
@@ -55,6 +72,7 @@ pub(crate) async fn build(
 
 /// Makes a dist's lost bytes anew. Only the very same bytes are accepted: their checksum is in lock files.
 pub(super) async fn restore(registry: &Registry, dist: &Dist) -> Result<(), DistError> {
+    registry.writable()?;
     let reference = dist.reference.as_str();
     let _turn = registry
         .builds
@@ -76,7 +94,7 @@ pub(super) async fn restore(registry: &Registry, dist: &Dist) -> Result<(), Dist
             .blobs
             .put_file(&dist.sha256, file.path())
             .await;
-        stored.map_err(|error| Failure::Unavailable(error.to_string()))
+        stored.map_err(|error| Failure::machine(error))
     };
     restored
         .await
@@ -100,10 +118,10 @@ async fn remake(
     package: &Package,
     dist: &Dist,
 ) -> Result<NamedTempFile, Failure> {
-    let mirror = registry.parts.git.mirror(package.id);
-    let (file, report) = make(registry, &mirror, package, &dist.reference).await?;
+    let workshop = Workshop::of(registry, package);
+    let (file, report) = make(registry, package, &dist.reference, &workshop).await?;
     if report.sha256.as_slice() != dist.sha256 {
-        return Err(Failure::Unavailable(
+        return Err(Failure::machine(
             "its bytes are lost and come out differently now: restore the blobs from your backup"
                 .to_owned(),
         ));
@@ -120,26 +138,35 @@ pub(super) async fn unavailable(
     let mut connection = registry.database().read().await?;
     let package = packages::find_by_id(&mut connection, dist.package_id).await?;
     let package = package.ok_or(DistError::Unknown)?;
-    Ok(Failure::Unavailable(reason).about(&package, &dist.reference))
+    Ok(Failure::machine(reason).about(&package, &dist.reference))
 }
 
 /// Why no archive came about.
-enum Failure {
+pub(super) enum Failure {
     /// It may come about later.
-    Unavailable(String),
+    Unavailable(Cause, String),
     /// The commit itself is in the way.
     Unbuildable(String),
 }
 
 impl Failure {
+    pub(super) fn no_copy() -> Self {
+        Self::Unavailable(Cause::Absent, NO_COPY.to_owned())
+    }
+
+    fn machine(reason: impl ToString) -> Self {
+        Self::Unavailable(Cause::Machine, reason.to_string())
+    }
+
     fn about(self, package: &Package, reference: &str) -> DistError {
         let package = package.name.clone().unwrap_or_default();
         let reference = reference.to_owned();
         match self {
-            Self::Unavailable(reason) => DistError::Unavailable {
+            Self::Unavailable(cause, reason) => DistError::Unavailable {
                 package,
                 reference,
                 reason,
+                cause,
             },
             Self::Unbuildable(reason) => DistError::Unbuildable {
                 package,
@@ -152,7 +179,7 @@ impl Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self::Unavailable(error.to_string())
+        Self::machine(format!("a temporary file failed: {error}"))
     }
 }
 
@@ -162,8 +189,12 @@ impl From<VcsError> for Failure {
             VcsError::TooManyEntries { .. }
             | VcsError::TooLarge { .. }
             | VcsError::DangerousTree { .. } => Self::Unbuildable(error.to_string()),
-            VcsError::CommitMissing { .. } => Self::Unavailable(NO_COPY.to_owned()),
-            other => Self::Unavailable(other.to_string()),
+            VcsError::CommitMissing { .. } => Self::no_copy(),
+            VcsError::Corrupt { .. } | VcsError::GitFailed { .. } => {
+                Self::Unavailable(Cause::Mirror, error.to_string())
+            }
+            VcsError::TimedOut { .. } => Self::Unavailable(Cause::Limit, error.to_string()),
+            other => Self::machine(other),
         }
     }
 }
@@ -174,7 +205,7 @@ impl From<ArchiveError> for Failure {
             // Git's own verdict travels inside the stream's error.
             ArchiveError::Read(source) => match source.downcast::<VcsError>() {
                 Ok(verdict) => verdict.into(),
-                Err(source) => source.into(),
+                Err(source) => Self::machine(source),
             },
             ArchiveError::Write(source) => source.into(),
             other => Self::Unbuildable(other.to_string()),
@@ -184,12 +215,16 @@ impl From<ArchiveError> for Failure {
 
 async fn make(
     registry: &Registry,
-    mirror: &Mirror,
     package: &Package,
     reference: &str,
-) -> Result<(NamedTempFile, DistReport), Failure> {
+    workshop: &Workshop,
+) -> Result<Made, Failure> {
+    if let Some(made) = workshop.make(registry, package, reference).await? {
+        return Ok(made);
+    }
+    let mirror = &workshop.mirror;
     if !mirror.has(reference).await? {
-        return Err(Failure::Unavailable(NO_COPY.to_owned()));
+        return Err(Failure::no_copy());
     }
     let source = Source::read(registry, mirror, package, reference).await?;
     let tar = mirror.archive(reference, None).await?;
@@ -219,13 +254,8 @@ impl Source {
         let patterns = excluded(content.unwrap_or(FileContent::NoCommit))?;
         let tree = mirror.tree(reference).await?;
         let times = mirror.commit_times(&[reference.to_owned()]).await?;
-        let name = package
-            .name
-            .as_deref()
-            .unwrap_or("package")
-            .replace('/', "-");
         Ok(Self {
-            top_directory: format!("{name}-{}", &reference[..SHORT.min(reference.len())]),
+            top_directory: top_directory(package, reference),
             exclude: ArchiveExclude::new(&patterns),
             submodules: tree.submodules > 0,
             committed_at: times
@@ -235,32 +265,44 @@ impl Source {
     }
 }
 
+/// What everything in a dist lies in.
+pub(super) fn top_directory(package: &Package, reference: &str) -> String {
+    let name = package.name.as_deref().unwrap_or("package");
+    let commit = &reference[..SHORT.min(reference.len())];
+    format!("{}-{commit}", name.replace('/', "-"))
+}
+
 /// The patterns of `archive.exclude`. Where they cannot be read there is no dist: it would have files that its author
 /// keeps out, and other bytes than one that was made while they could be read.
-fn excluded(content: FileContent) -> Result<Vec<String>, Failure> {
+pub(super) fn excluded(content: FileContent) -> Result<Vec<String>, Failure> {
     match content {
         FileContent::Found(bytes) => limits::manifest(&bytes)
             .map(|manifest| manifest.archive_excludes())
             .map_err(|error| Failure::Unbuildable(error.to_string())),
         FileContent::Missing | FileContent::Folder => Ok(Vec::new()),
-        FileContent::TooLarge(size) => Err(Failure::Unavailable(format!(
-            "its composer.json has {size} bytes, more than the limits.manifest that is set now"
-        ))),
-        FileContent::NoCommit => Err(Failure::Unavailable(NO_COPY.to_owned())),
+        FileContent::TooLarge(size) => Err(Failure::Unavailable(
+            Cause::Limit,
+            format!(
+                "its composer.json has {size} bytes, more than the limits.manifest that is set now"
+            ),
+        )),
+        FileContent::NoCommit => Err(Failure::no_copy()),
     }
 }
 
-async fn archive(
-    registry: &Registry,
-    mut tar: TarReader,
-    source: Source,
-) -> Result<(NamedTempFile, DistReport), Failure> {
-    let limits = ArchiveLimits {
-        entries: registry.limits().entries,
-        unpacked: registry.limits().unpacked,
-        packed: registry.limits().packed,
+/// How large a dist may be.
+pub(super) fn archive_limits(registry: &Registry) -> ArchiveLimits {
+    let limits = registry.limits();
+    ArchiveLimits {
+        entries: limits.entries,
+        unpacked: limits.unpacked,
+        packed: limits.packed,
         ..ArchiveLimits::default()
-    };
+    }
+}
+
+async fn archive(registry: &Registry, mut tar: TarReader, source: Source) -> Result<Made, Failure> {
+    let limits = archive_limits(registry);
     let spool = registry.parts.temporary.clone();
     let work = move || -> Result<_, Failure> {
         let mut file = NamedTempFile::new_in(&spool)?;
@@ -283,7 +325,7 @@ async fn archive(
     };
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| Failure::Unavailable(error.to_string()))?
+        .map_err(|error| Failure::machine(error))?
 }
 
 /// The blob's row first, so that the collector leaves it alone; then the bytes; then the dist's row. No byte is
@@ -302,7 +344,7 @@ async fn store(
         }
     }
     let reason = "the same bytes are being deleted again and again".to_owned();
-    Err(Failure::Unavailable(reason).about(package, reference))
+    Err(Failure::machine(reason).about(package, reference))
 }
 
 async fn try_store(
@@ -312,9 +354,7 @@ async fn try_store(
     file: &NamedTempFile,
     report: &DistReport,
 ) -> Result<Dist, DistError> {
-    let failed = |error: &dyn std::error::Error| {
-        Failure::Unavailable(error.to_string()).about(package, reference)
-    };
+    let failed = |error: &dyn std::error::Error| Failure::machine(error).about(package, reference);
     let size = i64::try_from(report.size).unwrap_or(i64::MAX);
     blob::announce(registry, &report.sha256, size)
         .await
@@ -350,6 +390,7 @@ async fn try_store(
         return Err(DistError::Purged(package.name.clone().unwrap_or_default()));
     }
     rows::insert_if_absent(&mut transaction, &dist).await?;
+    package_references::mark_found(&mut transaction, package.id, reference).await?;
     let kept = rows::find(&mut transaction, package.id, reference).await?;
     transaction.commit().await?;
     metrics::counter!("kapelle_dists_built_total").increment(1);

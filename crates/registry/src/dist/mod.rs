@@ -1,8 +1,11 @@
 //! Dists: the archive of a published commit, built once, the same bytes for ever.
 
 mod build;
+mod order;
+mod workshop;
 
-pub(crate) use build::{Builds, build, rehearse};
+pub(crate) use build::{Builds, build, build_in, rehearse};
+pub(crate) use workshop::Workshop;
 
 use std::ops::Range;
 
@@ -44,6 +47,19 @@ pub enum DistError {
         reference: String,
         /// Why.
         reason: String,
+        /// What that is about.
+        cause: Cause,
+    },
+    /// It was published, and nobody has the commit any more.
+    #[error(
+        "{package} at {reference} is lost: its repository no longer has that commit, and neither has any copy of it; \
+         require another version, or have the commit pushed again"
+    )]
+    Lost {
+        /// The package.
+        package: String,
+        /// The commit.
+        reference: String,
     },
     /// It was published, and no dist can ever be made of it: it breaks a limit.
     #[error("no dist can be made of {package} at {reference}: {reason}")]
@@ -58,6 +74,56 @@ pub enum DistError {
     /// The database failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+/// What keeps a dist from being had now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The copy of the repository here does not have the commit; another process's may.
+    Absent,
+    /// The copy of the repository does not give it.
+    Mirror,
+    /// A limit that is set here, of time or of size: with another one it could be had.
+    Limit,
+    /// A disk or the store of blobs fails us: nothing is wrong with the commit.
+    Machine,
+}
+
+impl DistError {
+    /// Whether it can be built as soon as our own disks, store and database work again.
+    pub(crate) fn is_ours(&self) -> bool {
+        matches!(
+            self,
+            Self::Storage(_)
+                | Self::Unavailable {
+                    cause: Cause::Machine,
+                    ..
+                }
+        )
+    }
+
+    /// Whether this machine does not have the commit.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable {
+                cause: Cause::Absent,
+                ..
+            }
+        )
+    }
+
+    /// Whether the copy of the repository may well have the commit, although no dist came of it this time.
+    pub(crate) fn may_come(&self) -> bool {
+        self.is_ours()
+            || matches!(
+                self,
+                Self::Unavailable {
+                    cause: Cause::Limit,
+                    ..
+                }
+            )
+    }
 }
 
 impl From<VisibleError> for DistError {
@@ -110,7 +176,10 @@ pub async fn find(
         return Ok(dist);
     }
     drop(connection);
-    build(registry, &package, reference).await
+    match build(registry, &package, reference).await {
+        Err(error) if error.is_absent() => order::order(registry, &package, reference, error).await,
+        outcome => outcome,
+    }
 }
 
 /// What else somebody may ask for was never published, and is not worth a query.

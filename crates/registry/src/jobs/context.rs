@@ -1,7 +1,8 @@
 //! What a running job works with: its registry, its lease, its progress and its log.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use kapelle_storage::db::job_log::{self, LogLine};
 use kapelle_storage::db::jobs as rows;
@@ -12,6 +13,8 @@ use crate::registry::Registry;
 
 /// Longest log line and message that is kept, in characters.
 const LINE: usize = 2_000;
+/// How often people look at a progress bar.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// A running job's view of itself.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub struct JobContext {
     /// Which attempt this is; the fence of every write.
     pub attempt: i64,
     pub(super) stop: Arc<AtomicBool>,
+    /// When it last said how far it is; at first, when it began.
+    pub(super) told: Arc<Mutex<Instant>>,
 }
 
 impl JobContext {
@@ -44,13 +49,16 @@ impl JobContext {
         }
     }
 
-    /// Says how far the job is, for progress bars.
+    /// Says how far the job is, for progress bars: not more often than people look.
     pub async fn progress(
         &self,
         done: usize,
         total: usize,
         message: &str,
     ) -> Result<(), StorageError> {
+        if !self.is_time_to_tell() {
+            return Ok(());
+        }
         let [done, total] = [done, total].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
         let mut transaction = self.registry.database().write().await?;
         rows::progress(
@@ -65,8 +73,17 @@ impl JobContext {
         transaction.commit().await
     }
 
-    /// Adds lines to the job's log.
-    pub async fn log(&self, lines: &[String]) -> Result<(), StorageError> {
+    fn is_time_to_tell(&self) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = told.elapsed() >= LOOK;
+        if is_time {
+            *told = Instant::now();
+        }
+        is_time
+    }
+
+    /// Adds lines to the job's log, unless another worker has taken the job over.
+    pub async fn log(&self, lines: &[String]) -> Result<(), JobError> {
         if lines.is_empty() {
             return Ok(());
         }
@@ -84,7 +101,8 @@ impl JobContext {
         }
         let mut transaction = self.registry.database().write().await?;
         job_log::append(&mut transaction, &lines).await?;
-        transaction.commit().await
+        self.fence(&mut transaction).await?;
+        Ok(transaction.commit().await?)
     }
 }
 

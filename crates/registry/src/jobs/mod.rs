@@ -4,6 +4,7 @@
 //! attempt number, so that a worker that lost its lease can no longer change anything.
 
 mod build_dists;
+mod build_one_dist;
 mod context;
 mod schedule;
 mod sync_package;
@@ -11,12 +12,13 @@ mod tidy;
 mod worker;
 
 pub use build_dists::BuildDists;
+pub use build_one_dist::BuildOneDist;
 pub use context::JobContext;
 pub(crate) use context::clip;
 pub use sync_package::SyncPackage;
+pub(crate) use tidy::KEEP_BLOBS;
 pub use tidy::Tidy;
 pub use worker::{End, Ran, Worker};
-pub(crate) use tidy::KEEP_BLOBS;
 
 use kapelle_storage::db::job_log::{self, LogLine};
 pub use kapelle_storage::db::jobs::Filter;
@@ -28,7 +30,8 @@ use serde::de::DeserializeOwned;
 use crate::access::{self, Denied};
 use crate::actor::Actor;
 use crate::audit;
-use crate::clock::{MINUTE, Millis, SECOND};
+use crate::clock::{HOUR, Millis, SECOND};
+use crate::dist::DistError;
 use crate::registry::Registry;
 
 /// What goes first when more is due than can be done at once.
@@ -75,6 +78,10 @@ pub enum JobError {
     /// It may go better later: an upstream that does not answer.
     #[error("{0}")]
     Retry(String),
+    /// A disk, the store of blobs or the database fails us, which is no fault of the job's: it is tried again until they
+    /// work, however often that is.
+    #[error("{0}")]
+    Postpone(String),
     /// It will not go better by itself.
     #[error("{0}")]
     Fail(String),
@@ -88,9 +95,28 @@ pub enum JobError {
 
 impl From<StorageError> for JobError {
     fn from(error: StorageError) -> Self {
-        Self::Retry(error.to_string())
+        match error {
+            StorageError::Shut { .. } | StorageError::Unwritable { .. } => {
+                Self::Postpone(error.to_string())
+            }
+            outage if outage.is_outage() => Self::Postpone(outage.to_string()),
+            other => Self::Retry(other.to_string()),
+        }
     }
 }
+
+impl From<DistError> for JobError {
+    fn from(error: DistError) -> Self {
+        match error {
+            DistError::Storage(error) => error.into(),
+            ours if ours.is_ours() => Self::Postpone(ours.to_string()),
+            other => Self::Retry(other.to_string()),
+        }
+    }
+}
+
+/// The longest pause between two attempts: no job is put off for longer.
+const LONGEST_WAIT: Millis = HOUR;
 
 /// Log lines that are shown at most.
 const LOG_LINES: i64 = 10_000;
@@ -98,7 +124,7 @@ const LOG_LINES: i64 = 10_000;
 /// How long to wait before attempt `attempt + 1`: 10 s, 40 s, 160 s … up to an hour.
 fn back_off(attempt: i64) -> Millis {
     let exponent = u32::try_from(attempt.clamp(1, 10) - 1).unwrap_or(0);
-    (10 * SECOND * 4_i64.pow(exponent)).min(60 * MINUTE)
+    (10 * SECOND * 4_i64.pow(exponent)).min(LONGEST_WAIT)
 }
 
 /// Queues `job` in the caller's transaction; a queued twin is returned instead of making another.
@@ -136,6 +162,11 @@ pub async fn enqueue_as<J: Job>(
 }
 
 impl Registry {
+    /// How long a job stays with a worker that gives no sign of life.
+    pub(crate) fn lease(&self) -> Millis {
+        i64::try_from(self.limits().lease.as_millis()).unwrap_or(i64::MAX / 2)
+    }
+
     /// Tells this process's workers that there may be something to do.
     pub fn wake_workers(&self) {
         self.job_queued.notify_waiters();

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use kapelle_storage::StorageError;
-use kapelle_storage::db::{packages, schedules};
+use kapelle_storage::db::{jobs, packages, schedules};
 use tokio_util::sync::CancellationToken;
 
-use super::{Priority, SyncPackage, Tidy, enqueue, enqueue_as};
+use super::{LONGEST_WAIT, Priority, SyncPackage, Tidy, enqueue, enqueue_as};
 use crate::clock::{DAY, HOUR, MINUTE, Millis};
 use crate::registry::Registry;
 use crate::statistics;
@@ -18,6 +18,9 @@ const SCHEDULES: [(Due, &str, Millis); 2] = [
 ];
 /// A package whose hook never calls is looked at this often.
 const POLL_PACKAGES: Millis = HOUR;
+/// What lies further ahead than it could be was written by a clock that has been set back since. So much may another
+/// process's clock be ahead of ours.
+const AHEAD: Millis = MINUTE;
 /// Packages queued per transaction.
 const BATCH: i64 = 500;
 /// How often the schedule is looked at and the buffers are flushed.
@@ -49,9 +52,13 @@ impl Registry {
         }
     }
 
-    /// One round: flush the buffers, queue what is due.
+    /// One round: flush the buffers, look whether there is room on the disks, and if so queue what is due.
     pub async fn tick(&self) -> Result<(), StorageError> {
         let flushed = statistics::flush(self).await;
+        if self.check_disk().await.is_some() {
+            return flushed;
+        }
+        self.bring_forward().await?;
         for (due, name, every) in SCHEDULES {
             if self.claim_schedule(due, name, every).await? && due == Due::Synchronize {
                 self.queue_synchronizations().await?;
@@ -69,7 +76,8 @@ impl Registry {
         let now = self.now();
         let mut transaction = self.database().write().await?;
         schedules::ensure(&mut transaction, name, now).await?;
-        let claimed = schedules::claim_due(&mut transaction, name, now, now + every).await?;
+        let next = now + every;
+        let claimed = schedules::claim_due(&mut transaction, name, now, next, next + AHEAD).await?;
         // What comes once a day is queued with its claim, so that no crash in between skips a day.
         if claimed && due == Due::Tidy {
             enqueue(self, &mut transaction, &Tidy {}).await?;
@@ -81,12 +89,32 @@ impl Registry {
         Ok(claimed)
     }
 
+    /// What was written by a clock that has been set back since would wait until that time comes again.
+    async fn bring_forward(&self) -> Result<(), StorageError> {
+        let now = self.now();
+        let mut transaction = self.database().write().await?;
+        let lease = now + self.lease() + AHEAD;
+        let forward =
+            jobs::bring_forward(&mut transaction, now, lease, now + LONGEST_WAIT + AHEAD).await?;
+        transaction.commit().await?;
+        if forward > 0 {
+            tracing::warn!(
+                jobs = forward,
+                "jobs were put off by a clock that was ahead; they are not any more"
+            );
+            self.wake_workers();
+        }
+        Ok(())
+    }
+
     async fn queue_synchronizations(&self) -> Result<(), StorageError> {
-        let before = self.now() - POLL_PACKAGES;
+        let now = self.now();
+        let (before, never) = (now - POLL_PACKAGES, now + AHEAD);
         let mut after = 0;
         loop {
             let mut transaction = self.database().write().await?;
-            let due = packages::list_unsynced_since(&mut transaction, before, after, BATCH).await?;
+            let due = packages::list_unsynced_since(&mut transaction, before, never, after, BATCH)
+                .await?;
             let Some(last) = due.last() else {
                 return Ok(());
             };

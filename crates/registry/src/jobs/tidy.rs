@@ -1,7 +1,7 @@
 //! `Tidy`: drop what nobody needs any more (old changes, old jobs, blobs that nothing refers to), and see to what
 //! was left undone.
 
-use kapelle_storage::db::{blobs, changes, jobs, packages};
+use kapelle_storage::db::{blobs, changes, depots, jobs, packages};
 use serde::{Deserialize, Serialize};
 
 use super::{BuildDists, Job, JobContext, JobError, Priority, enqueue};
@@ -36,6 +36,7 @@ impl Job for Tidy {
         let blobs = collect_blobs(context).await?;
         let unfinished = drop_unfinished(context).await?;
         let packages = build_missing_dists(context).await?;
+        drop_depots(context).await?;
         Ok(format!(
             "dropped {changes} changes, {jobs} jobs, {blobs} blobs and {unfinished} unfinished ones; {packages} packages lack dists"
         ))
@@ -98,7 +99,9 @@ async fn collect_blobs(context: &JobContext) -> Result<usize, JobError> {
 
 async fn drop_unfinished(context: &JobContext) -> Result<u64, JobError> {
     let registry = &context.registry;
-    let dropped = registry.blobs().drop_unfinished(registry.now() - KEEP_BLOBS);
+    let dropped = registry
+        .blobs()
+        .drop_unfinished(registry.now() - KEEP_BLOBS);
     dropped
         .await
         .map_err(|error| JobError::Retry(error.to_string()))
@@ -115,6 +118,14 @@ async fn collect_blob(registry: &Registry, sha256: &[u8], before: i64) -> Result
         .await
         .map_err(|error| JobError::Retry(error.to_string()))?;
     Ok(true)
+}
+
+/// Depots that nobody will come back to.
+async fn drop_depots(context: &JobContext) -> Result<(), JobError> {
+    let registry = &context.registry;
+    let mut transaction = registry.database().write().await?;
+    depots::prune(&mut transaction, registry.now() - KEEP_JOBS).await?;
+    Ok(transaction.commit().await?)
 }
 
 /// A dist that could not be built in its time is tried again every day: upstream may not keep its commit.

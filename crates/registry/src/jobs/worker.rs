@@ -1,25 +1,26 @@
 //! Claims jobs and runs them: a lease with a heartbeat, one of three ends, and never two workers on one job.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use kapelle_storage::db::job_log::{self, LogLine};
-use kapelle_storage::db::jobs::{self as rows, Job as Row, Lease, Outcome};
+use kapelle_storage::db::jobs::{self as rows, Claimant, Job as Row, Lease, Outcome};
 use kapelle_storage::{StorageError, Transaction};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{BuildDists, Job, JobContext, JobError, Priority, SyncPackage, Tidy, back_off, clip};
-use crate::clock::{Millis, SECOND};
+use super::{
+    BuildDists, BuildOneDist, Job, JobContext, JobError, Priority, SyncPackage, Tidy, back_off,
+    clip,
+};
+use crate::depot::ABSENT_AFTER;
 use crate::registry::Registry;
 
-/// How long a job stays ours without a heartbeat.
-const LEASE: Millis = 60 * SECOND;
-/// How often the heartbeat beats.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How many heartbeats there are in a lease.
+const HEARTBEATS: u32 = 12;
 /// How often the queue is looked at when nothing woke us.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -110,10 +111,19 @@ impl Worker {
 
     /// Runs the job `id` here unless another worker has it already; `None` when it was not to be had.
     pub async fn run_this(&self, id: i64) -> Result<Option<Ran>, StorageError> {
+        self.registry.check_disk().await;
+        self.registry.attend(&self.node).await?;
         let now = self.registry.now();
         let mut transaction = self.registry.database().write().await?;
         rows::reclaim_expired(&mut transaction, now).await?;
-        let row = rows::claim_one(&mut transaction, id, &self.node, now, now + LEASE).await?;
+        let row = rows::claim_one(
+            &mut transaction,
+            id,
+            &self.node,
+            now,
+            now + self.registry.lease(),
+        )
+        .await?;
         transaction.commit().await?;
         match row {
             Some(row) => self.run_claimed(row).await.map(Some),
@@ -121,17 +131,28 @@ impl Worker {
         }
     }
 
-    /// Takes over expired leases, claims the next job that is due and runs it to its end.
+    /// Takes over expired leases, claims the next job that is due and runs it to its end. While there is no room on
+    /// the disks, none is claimed.
     pub async fn run_next(&self) -> Result<Option<Ran>, StorageError> {
         self.run_next_of(Priority::Patient).await
     }
 
     async fn run_next_of(&self, least_urgent: Priority) -> Result<Option<Ran>, StorageError> {
+        if self.registry.check_disk().await.is_some() {
+            return Ok(None);
+        }
+        self.registry.attend(&self.node).await?;
         let now = self.registry.now();
         let mut transaction = self.registry.database().write().await?;
         rows::reclaim_expired(&mut transaction, now).await?;
         let least_urgent = least_urgent as i64;
-        let row = rows::claim(&mut transaction, &self.node, least_urgent, now, now + LEASE).await?;
+        let claimant = Claimant {
+            owner: &self.node,
+            depot: self.registry.depot(),
+            present_since: now - ABSENT_AFTER,
+        };
+        let until = now + self.registry.lease();
+        let row = rows::claim(&mut transaction, claimant, least_urgent, now, until).await?;
         transaction.commit().await?;
         match row {
             Some(row) => self.run_claimed(row).await.map(Some),
@@ -142,7 +163,7 @@ impl Worker {
     /// Gives everything that this worker runs back to the queue; what it still does can no longer be committed.
     pub async fn release(&self) -> Result<u64, StorageError> {
         let now = self.registry.now();
-        let mut transaction = self.registry.database().write().await?;
+        let mut transaction = self.registry.database().write_reserved().await?;
         let released = rows::release(&mut transaction, &self.node, now).await?;
         rows::reclaim_expired(&mut transaction, now).await?;
         transaction.commit().await?;
@@ -156,21 +177,27 @@ impl Worker {
             id: row.id,
             attempt: row.attempt,
             stop: Arc::clone(&stop),
+            told: Arc::new(Mutex::new(Instant::now())),
         };
         let outcome = tokio::select! {
             outcome = surviving(Box::pin(dispatch(&row, &context))) => outcome,
             lost = self.keep_lease(&row, &stop) => Err(lost),
         };
-        let ran = self.record(&row, outcome).await?;
+        let (end, message) = judged(&row, outcome);
+        let ran = self.record_in_time(&row, end, &clip(&message)).await?;
         tracing::info!(job = ran.id, kind = ran.kind, package = row.package_id, end = ?ran.end, "{}", ran.message);
         metrics::counter!("kapelle_jobs_total", "kind" => row.kind, "end" => format!("{:?}", ran.end)).increment(1);
         Ok(ran)
     }
 
-    /// Beats until the lease is lost. A wish to cancel is passed on; the job stops at its next step.
+    /// Beats until the lease is lost, or there is no room left for what the job writes. A wish to cancel is passed on;
+    /// the job stops at its next step.
     async fn keep_lease(&self, row: &Row, stop: &AtomicBool) -> JobError {
         loop {
-            tokio::time::sleep(HEARTBEAT).await;
+            tokio::time::sleep(self.registry.limits().lease / HEARTBEATS).await;
+            if let Some(shortage) = self.registry.check_disk().await {
+                return JobError::Postpone(shortage.to_string());
+            }
             match self.beat(row).await {
                 Ok(Lease::Held) => {}
                 Ok(Lease::CancelRequested) => stop.store(true, Ordering::SeqCst),
@@ -183,31 +210,36 @@ impl Worker {
     }
 
     async fn beat(&self, row: &Row) -> Result<Lease, StorageError> {
-        let until = self.registry.now() + LEASE;
-        let mut transaction = self.registry.database().write().await?;
+        let until = self.registry.now() + self.registry.lease();
+        let mut transaction = self.registry.database().write_reserved().await?;
         let beat =
             rows::heartbeat(&mut transaction, row.id, row.attempt, &self.node, until).await?;
         transaction.commit().await?;
         Ok(beat)
     }
 
-    async fn record(
+    /// What the database cannot take now it may take in a moment; after the lease somebody else does the job anew.
+    async fn record_in_time(
         &self,
         row: &Row,
-        outcome: Result<String, JobError>,
+        end: End,
+        message: &str,
     ) -> Result<Ran, StorageError> {
-        let now = self.registry.now();
-        let (end, message) = match outcome {
-            Ok(message) => (End::Success, message),
-            Err(JobError::Retry(message)) if row.attempt < row.max_attempts => {
-                (End::Again, message)
+        let given_up = Instant::now() + self.registry.limits().lease;
+        loop {
+            match self.record(row, end, message).await {
+                Err(error) if Instant::now() < given_up => {
+                    tracing::warn!(job = row.id, %error, "how a job ended could not be noted; trying again");
+                    tokio::time::sleep(self.registry.limits().lease / HEARTBEATS).await;
+                }
+                recorded => return recorded,
             }
-            Err(JobError::Retry(message) | JobError::Fail(message)) => (End::Error, message),
-            Err(JobError::Cancelled) => (End::Cancelled, JobError::Cancelled.to_string()),
-            Err(JobError::Superseded) => (End::Superseded, JobError::Superseded.to_string()),
-        };
-        let message = clip(&message);
-        let mut transaction = self.registry.database().write().await?;
+        }
+    }
+
+    async fn record(&self, row: &Row, end: End, message: &str) -> Result<Ran, StorageError> {
+        let now = self.registry.now();
+        let mut transaction = self.registry.database().write_reserved().await?;
         let end = match (end, rows::find(&mut transaction, row.id).await?) {
             // Who asked for it to stop does not want it tried again.
             (End::Again, Some(now)) if now.cancel_requested => End::Cancelled,
@@ -216,30 +248,23 @@ impl Worker {
         let ours = match outcome_of(end) {
             Some(Outcome::Success) if forget_routine(&mut transaction, row).await? => true,
             Some(outcome) => {
-                rows::finish(
-                    &mut transaction,
-                    row.id,
-                    row.attempt,
-                    outcome,
-                    &message,
-                    now,
-                )
-                .await?
+                rows::finish(&mut transaction, row.id, row.attempt, outcome, message, now).await?
             }
             None if end == End::Again => {
                 let run_at = now + back_off(row.attempt);
-                let line = format!("attempt {} of {}: {message}", row.attempt, row.max_attempts);
-                job_log::append(
-                    &mut transaction,
-                    &[LogLine {
-                        job_id: row.id,
-                        logged_at: now,
-                        line,
-                    }],
-                )
-                .await?;
-                rows::retry_later(&mut transaction, row.id, row.attempt, run_at, &message, now)
-                    .await?
+                let line = format!("attempt {}: {message}", of_all(row));
+                let line = LogLine {
+                    job_id: row.id,
+                    logged_at: now,
+                    line,
+                };
+                let (id, attempt) = (row.id, row.attempt);
+                let ours =
+                    rows::retry_later(&mut transaction, id, attempt, run_at, message, now).await?;
+                if ours {
+                    job_log::append(&mut transaction, &[line]).await?;
+                }
+                ours
             }
             None => false,
         };
@@ -249,8 +274,34 @@ impl Worker {
             id: row.id,
             kind: row.kind.clone(),
             end,
-            message,
+            message: message.to_owned(),
         })
+    }
+}
+
+/// What the outcome of a run means for the job.
+fn judged(row: &Row, outcome: Result<String, JobError>) -> (End, String) {
+    match outcome {
+        Ok(message) => (End::Success, message),
+        Err(JobError::Retry(message)) if row.attempt < row.max_attempts => (End::Again, message),
+        Err(JobError::Postpone(message)) => (End::Again, message),
+        Err(JobError::Retry(message) | JobError::Fail(message)) => (End::Error, message),
+        Err(JobError::Cancelled) => (End::Cancelled, JobError::Cancelled.to_string()),
+        Err(JobError::Superseded) => (End::Superseded, JobError::Superseded.to_string()),
+    }
+}
+
+/// `2 of 5`; what is tried for as long as a disk is full has no end.
+fn of_all(row: &Row) -> String {
+    let Row {
+        attempt,
+        max_attempts,
+        ..
+    } = row;
+    if attempt < max_attempts {
+        format!("{attempt} of {max_attempts}")
+    } else {
+        attempt.to_string()
     }
 }
 
@@ -293,6 +344,7 @@ async fn dispatch(row: &Row, context: &JobContext) -> Result<String, JobError> {
     match row.kind.as_str() {
         SyncPackage::KIND => run::<SyncPackage>(row, context).await,
         BuildDists::KIND => run::<BuildDists>(row, context).await,
+        BuildOneDist::KIND => run::<BuildOneDist>(row, context).await,
         Tidy::KIND => run::<Tidy>(row, context).await,
         other => Err(JobError::Fail(format!(
             "this version does not know jobs of kind {other:?}"

@@ -11,6 +11,7 @@ pub use lookup::find;
 pub use removal::{purge, remove, undo};
 
 use kapelle_storage::db::dists::Dist;
+use kapelle_storage::db::package_references::{self, PackageReference};
 use kapelle_storage::db::packages::{self as rows, Package};
 use kapelle_storage::db::versions::{self, Version};
 use kapelle_storage::db::{dists, install_statistics, package_refs};
@@ -102,6 +103,8 @@ pub struct Details {
     pub dists: Vec<Dist>,
     /// Refs that give no version, with the reason.
     pub faults: Vec<(String, String)>,
+    /// Published commits that nobody has any more and that have no dist.
+    pub lost: Vec<PackageReference>,
     /// Installs in all.
     pub installs: i64,
 }
@@ -215,12 +218,14 @@ pub async fn show(
         .into_iter()
         .filter_map(|known| Some((known.name, known.error?)))
         .collect();
+    let lost = package_references::list_lost(&mut connection, package.id).await?;
     let installs = install_statistics::total(&mut connection, package.id).await?;
     Ok(Details {
         package,
         versions,
         dists,
         faults,
+        lost,
         installs,
     })
 }

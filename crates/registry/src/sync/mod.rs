@@ -9,9 +9,11 @@ mod identity;
 mod name;
 mod observe;
 mod plan;
+mod protect;
 mod publish;
 mod read;
 mod repair;
+mod rescue;
 mod step;
 mod timing;
 mod upstream;
@@ -20,10 +22,9 @@ use kapelle_composer::PackageName;
 use kapelle_storage::db::package_references;
 use kapelle_storage::db::packages::{self, Package};
 
-use crate::dist;
 use crate::document;
 use crate::jobs::{JobContext, JobError};
-use plan::Plan;
+pub(crate) use rescue::{Fate, bring, fate};
 use timing::timed;
 
 /// Synchronizes one package with its repository; the text says what changed.
@@ -34,7 +35,8 @@ pub(crate) async fn run(context: &JobContext, package_id: i64) -> Result<String,
         return Ok("the package was removed: nothing to do".to_owned());
     };
     let outcome = synchronize(context, &package).await;
-    if let Err(error @ (JobError::Retry(_) | JobError::Fail(_))) = &outcome {
+    if let Err(error @ (JobError::Retry(_) | JobError::Postpone(_) | JobError::Fail(_))) = &outcome
+    {
         publish::record_failure(context, &package, &error.to_string()).await?;
     }
     forget_purged(context, package_id).await?;
@@ -61,35 +63,27 @@ pub(crate) async fn republish(context: &JobContext, package_id: i64) -> Result<(
 }
 
 async fn synchronize(context: &JobContext, package: &Package) -> Result<String, JobError> {
-    let observation = observe::observe(context, package).await?;
+    let mut observation = observe::observe(context, package).await?;
     if observation.is_unchanged() && package.name.is_some() {
         publish::record_success(context, package).await?;
         return Ok("nothing changed".to_owned());
     }
     let name = observation.name(package)?;
-    let plan = timed("plan", plan::plan(context, package, &name, &observation)).await?;
-    timed("protect", protect_old_references(context, package, &plan)).await?;
+    let mut plan = timed("plan", plan::plan(context, package, &name, &observation)).await?;
+    let held = timed("protect", protect::old_references(context, package, &plan)).await?;
+    if !held.is_empty() {
+        observation.hold(&held);
+        plan = plan::plan(context, package, &name, &observation).await?;
+    }
     let publish = publish::publish(context, package, &name, &observation, plan);
     let published = timed("publish", publish).await?;
-    Ok(summary(&name, published))
-}
-
-/// What upstream may no longer have is made safe before the metadata changes: the dist of every reference that a
-/// moved or deleted ref leaves behind is built now.
-async fn protect_old_references(
-    context: &JobContext,
-    package: &Package,
-    plan: &Plan,
-) -> Result<(), JobError> {
-    for reference in plan.abandoned_references() {
-        context.check()?;
-        if let Err(error) = dist::build(&context.registry, package, reference).await {
-            context
-                .log(&[format!("no dist of the old commit {reference}: {error}")])
-                .await?;
-        }
+    match observation.held.iter().next() {
+        None => Ok(summary(&name, published)),
+        Some((held, reason)) => Err(JobError::Retry(format!(
+            "{}; {held}: {reason}",
+            summary(&name, published)
+        ))),
     }
-    Ok(())
 }
 
 fn summary(name: &PackageName, published: publish::Published) -> String {

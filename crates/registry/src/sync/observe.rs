@@ -10,6 +10,7 @@ use kapelle_storage::db::{package_refs, versions};
 use kapelle_vcs::{Listing, Mirror, VcsError};
 
 use super::difference::{Difference, is_default};
+use super::protect::Held;
 use super::read::{self, ObservedRef};
 use super::repair;
 use super::timing::timed;
@@ -31,12 +32,26 @@ pub(super) struct Observation {
     pub(super) is_first: bool,
     /// The name in the default branch's composer.json, when that branch was read.
     pub(super) root_name: Option<Result<Option<String>, String>>,
+    /// Refs that stay as they were although they have moved or are gone, each with the reason.
+    pub(super) held: BTreeMap<String, String>,
 }
 
 impl Observation {
     /// Whether there is nothing to publish.
     pub(super) fn is_unchanged(&self) -> bool {
         self.changed.is_empty() && self.removed.is_empty()
+    }
+
+    /// Looks away from what has become of the refs whose published commits must not be left behind.
+    pub(super) fn hold(&mut self, commits: &Held) {
+        for version in &self.live {
+            if let Some(reason) = commits.get(&version.reference) {
+                self.held.insert(version.ref_name.clone(), reason.clone());
+            }
+        }
+        let held = &self.held;
+        self.changed.retain(|seen| !held.contains_key(&seen.name));
+        self.removed.retain(|name| !held.contains_key(name));
     }
 }
 
@@ -155,14 +170,15 @@ async fn look(
         root_name: root.map(|observed| observed.declares.clone()),
         is_first: known.is_empty(),
         removed: difference.removed,
+        held: BTreeMap::new(),
         changed,
         live,
     })
 }
 
 async fn has_all(mirror: &Mirror, listing: &Listing) -> Result<bool, VcsError> {
-    let there = mirror.refs().await?;
-    Ok(listing.refs.keys().all(|name| there.contains_key(name)))
+    let there = mirror.ref_names().await?;
+    Ok(listing.refs.keys().all(|name| there.contains(name)))
 }
 
 /// Brings the mirror up to date. Gives where each ref is now.

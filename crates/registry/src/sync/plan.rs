@@ -73,6 +73,14 @@ pub(super) async fn plan(
         }
     }
     move_default_branch(&mut plan, observation, &taken, rules.now);
+    for (name, reason) in &observation.held {
+        plan.refs.push(PackageRef {
+            name: name.clone(),
+            // Upstream's is another, whichever that will be: the next synchronization looks at it again.
+            commit_id: String::new(),
+            error: Some(reason.clone()),
+        });
+    }
     Ok(plan)
 }
 

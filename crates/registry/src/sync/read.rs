@@ -4,7 +4,7 @@
 //! memory at once, and all that a package publishes have a limit together.
 
 use kapelle_composer::{Manifest, branch_version, tag_matches, tag_version};
-use kapelle_vcs::{FileAt, FileContent, Mirror, VcsError};
+use kapelle_vcs::{FileAtCommit, FileContent, Mirror, Objects, Oid, VcsError};
 
 use super::observe::Failure;
 use crate::jobs::{JobContext, JobError};
@@ -54,13 +54,19 @@ pub(super) async fn read(
     let mut left = budget.saturating_sub(published);
     let total = refs.len();
     let mut observed = Vec::with_capacity(total);
+    let opened = mirror.open().await?;
+    let mut objects = opened.ok_or_else(|| damage(mirror, "it is not there".to_owned()))?;
     for chunk in refs.chunks(CHUNK) {
         context.check()?;
         context
             .progress(observed.len(), total, "reading composer.json")
             .await
             .map_err(JobError::from)?;
-        for mut one in read_chunk(mirror, chunk, limit).await? {
+        let (mirror, chunk) = (mirror.clone(), chunk.to_vec());
+        let work = move |objects: &mut Objects| read_chunk(objects, &mirror, chunk, limit);
+        let (still_open, read) = objects.work(work).await?;
+        objects = still_open;
+        for mut one in read {
             let bytes = one
                 .version
                 .as_ref()
@@ -76,55 +82,39 @@ pub(super) async fn read(
             observed.push(one);
         }
     }
+    objects.close().await?;
     Ok(observed)
 }
 
-async fn read_chunk(
+fn read_chunk(
+    objects: &mut Objects,
     mirror: &Mirror,
-    refs: &[(String, String)],
+    refs: Vec<(String, String)>,
     limit: u64,
-) -> Result<Vec<ObservedRef>, Failure> {
-    let commits: Vec<String> = refs.iter().map(|(_, commit)| commit.clone()).collect();
-    let wanted: Vec<(String, String)> = commits
-        .iter()
-        .map(|commit| (commit.clone(), "composer.json".to_owned()))
-        .collect();
-    let files = mirror.read_files(&wanted, limit).await?;
-    for ((name, _), file) in refs.iter().zip(&files) {
+) -> Result<Vec<ObservedRef>, VcsError> {
+    let commits: Result<Vec<Oid>, _> = refs.iter().map(|(_, commit)| Oid::parse(commit)).collect();
+    let files = objects.files(&commits?, "composer.json", limit)?;
+    let read = refs.into_iter().zip(files).map(|((name, commit), file)| {
         // A tag may mark anything; a branch without its commit is a loss of ours.
         if name.starts_with("refs/heads/") && file.content == FileContent::NoCommit {
-            return Err(Failure::from(VcsError::Corrupt {
-                path: mirror.path().to_owned(),
-                detail: format!("the commit of {name} is missing"),
-            }));
+            return Err(damage(mirror, format!("the commit of {name} is missing")));
         }
-    }
-    let times = mirror.commit_times(&commits).await?;
-    let refs = refs.to_vec();
-    let observed = tokio::task::spawn_blocking(move || {
-        refs.into_iter()
-            .zip(files)
-            .map(|((name, commit), file)| {
-                let committed_at = times.get(&commit).map_or(0, |time| time.authored);
-                observe(name, commit, committed_at, file, limit)
-            })
-            .collect()
+        Ok(observe(name, commit, file, limit))
     });
-    Ok(observed
-        .await
-        .map_err(|error| JobError::Retry(error.to_string()))?)
+    read.collect()
 }
 
-fn observe(
-    name: String,
-    commit: String,
-    committed_at: i64,
-    file: FileAt,
-    limit: u64,
-) -> ObservedRef {
+fn damage(mirror: &Mirror, detail: String) -> VcsError {
+    VcsError::Corrupt {
+        path: mirror.path().to_owned(),
+        detail,
+    }
+}
+
+fn observe(name: String, commit: String, file: FileAtCommit, limit: u64) -> ObservedRef {
     let read = parse(file.content, limit);
     ObservedRef {
-        committed_at,
+        committed_at: file.time.map_or(0, |time| time.authored),
         declares: read
             .as_ref()
             .map(|(manifest, _)| declared_name(manifest))

@@ -31,6 +31,10 @@ pub(super) async fn repair(
     for reference in &missing {
         context.check()?;
         if let Err(error) = dist::build(registry, package, reference).await {
+            if error.may_come() {
+                // What is left of the mirror may be the only copy there is.
+                return Err(error.into());
+            }
             context
                 .log(&[format!("no dist of {reference} was saved: {error}")])
                 .await?;

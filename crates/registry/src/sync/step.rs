@@ -118,7 +118,8 @@ impl Step<'_> {
             } else {
                 versions::update(transaction, version.id, row, now).await?;
             }
-            package_references::insert_if_absent(transaction, package.id, &version.reference, now)
+            let depot = context.registry.depot();
+            package_references::publish(transaction, package.id, &version.reference, depot, now)
                 .await?;
         }
         Ok(())

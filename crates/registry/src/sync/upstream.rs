@@ -120,7 +120,9 @@ async fn accept_host_keys(context: &JobContext, keys: &[HostKey]) -> Result<(), 
 
 impl From<VcsError> for JobError {
     fn from(error: VcsError) -> Self {
-        if error.is_permanent() {
+        if matches!(error, VcsError::Disk { .. } | VcsError::Io { .. }) {
+            Self::Postpone(error.to_string())
+        } else if error.is_permanent() {
             Self::Fail(error.to_string())
         } else {
             Self::Retry(error.to_string())

@@ -9,7 +9,7 @@ use kapelle_storage::db::jobs as rows;
 use kapelle_testing::git::GitRepository;
 use kapelle_testing::on_both_databases;
 
-use crate::world::World;
+use crate::world::{World, claimant};
 
 const LIB: &str = r#"{"name": "acme/lib"}"#;
 
@@ -47,7 +47,7 @@ on_both_databases! {
         world.add(&repository).await;
         let now = world.registry.now();
         let mut transaction = world.registry.database().write().await.unwrap();
-        let lost = rows::claim(&mut transaction, "lost", 2, now, now + MINUTE).await.unwrap().unwrap();
+        let lost = rows::claim(&mut transaction, claimant("lost"), 2, now, now + MINUTE).await.unwrap().unwrap();
         transaction.commit().await.unwrap();
 
         assert_eq!(world.worker.run_next().await.unwrap(), None, "the lease still holds");
@@ -67,7 +67,7 @@ on_both_databases! {
         let leaving = Worker::new(world.registry.clone(), "leaving".to_owned());
         let now = world.registry.now();
         let mut transaction = world.registry.database().write().await.unwrap();
-        rows::claim(&mut transaction, "leaving", 2, now, now + MINUTE).await.unwrap();
+        rows::claim(&mut transaction, claimant("leaving"), 2, now, now + MINUTE).await.unwrap();
         transaction.commit().await.unwrap();
 
         assert_eq!(leaving.release().await.unwrap(), 1);
@@ -121,7 +121,7 @@ on_both_databases! {
         world.add(&repository).await;
         let now = world.registry.now();
         let mut transaction = world.registry.database().write().await.unwrap();
-        let job = rows::claim(&mut transaction, "other", 2, now, now + MINUTE).await.unwrap().unwrap();
+        let job = rows::claim(&mut transaction, claimant("other"), 2, now, now + MINUTE).await.unwrap().unwrap();
         transaction.commit().await.unwrap();
         jobs::cancel(&world.registry, &Actor::Operator, job.id).await.unwrap();
 
@@ -159,15 +159,19 @@ on_both_databases! {
         let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
         let package = world.add(&repository).await;
         world.worker.run_next().await.unwrap().unwrap();
-        let (mirror, away) = (world.mirror(&package), world.mirror(&package).with_extension("away"));
-        std::fs::rename(&mirror, &away).unwrap();
+        let hidden = [world.mirror(&package), repository.path()].map(|path| (path.with_extension("away"), path));
+        for (away, path) in &hidden {
+            std::fs::rename(path, away).unwrap();
+        }
         let first = world.worker.run_next().await.unwrap().unwrap();
         assert_eq!((first.kind.as_str(), first.end), ("BuildDists", End::Again));
         while let Some(job) = rows::next_run_at(&mut world.registry.database().read().await.unwrap()).await.unwrap() {
             world.clock.advance(job - world.registry.now());
             world.worker.run_next().await.unwrap();
         }
-        std::fs::rename(&away, &mirror).unwrap();
+        for (away, path) in &hidden {
+            std::fs::rename(away, path).unwrap();
+        }
         world.clock.advance(DAY);
         world.registry.tick().await.unwrap();
         world.work().await;

@@ -4,7 +4,10 @@
 
 mod bad_input;
 mod cache;
+mod clock;
 mod credentials;
+mod depots;
+mod disk;
 mod edit;
 mod jobs;
 mod keeping;
@@ -15,6 +18,6 @@ mod statistics;
 mod steps;
 mod sync;
 mod trust;
-mod world;
 mod upstream;
 mod verify;
+mod world;

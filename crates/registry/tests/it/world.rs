@@ -14,6 +14,7 @@ use kapelle_registry::{
 use kapelle_storage::Database;
 use kapelle_storage::blobs::{Blobs, BlobsConfig};
 use kapelle_storage::db::audit;
+use kapelle_storage::db::jobs::Claimant;
 use kapelle_storage::db::packages::Package;
 use kapelle_testing::git::GitRepository;
 use kapelle_vcs::{Git, GitConfig, Protocols};
@@ -109,6 +110,24 @@ impl World {
     /// Another process on the same database, with a memory of its own.
     pub(crate) fn other_process(&self) -> Registry {
         self.process_with(self.registry.limits().clone())
+    }
+
+    /// Another machine on the same database and blobs, with mirrors of its own in the folder.
+    pub(crate) fn other_machine(&self, limits: Limits) -> (Registry, TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let database = self.registry.database().clone();
+        let blobs = self.registry.blobs().clone();
+        let probe = &self.probe;
+        let registry = Self::process(
+            &folder,
+            database,
+            blobs,
+            &self.clock,
+            limits,
+            |_, _| {},
+            probe,
+        );
+        (registry, folder)
     }
 
     /// Another process whose settings have other limits.
@@ -285,4 +304,13 @@ pub(crate) fn body(document: &document::Document) -> Value {
         .read_to_string(&mut text)
         .unwrap();
     serde_json::from_str(&text).unwrap()
+}
+
+/// Who takes jobs by hand, of a depot that nothing is left to.
+pub(crate) fn claimant(owner: &str) -> Claimant<'_> {
+    Claimant {
+        owner,
+        depot: "",
+        present_since: 0,
+    }
 }

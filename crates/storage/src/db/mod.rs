@@ -8,6 +8,7 @@ pub mod audit;
 pub mod blobs;
 pub mod changes;
 pub mod credentials;
+pub mod depots;
 pub mod dists;
 pub mod documents;
 pub mod facts;

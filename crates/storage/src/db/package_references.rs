@@ -18,21 +18,28 @@ pub struct PackageReference {
     pub published_at: i64,
     /// When it was purged: it is refused for ever.
     pub purged_at: Option<i64>,
+    /// The [depot](super::depots) whose mirror had it when it was published last.
+    pub depot: Option<String>,
+    /// Since when neither upstream nor any mirror has it, and there is no dist.
+    pub lost_at: Option<i64>,
 }
-columns!(PackageReference: reference, published_at, purged_at);
+columns!(PackageReference: reference, published_at, purged_at, depot, lost_at);
 
-/// Notes that a commit is published and says whether it is new.
-pub async fn insert_if_absent(
+/// Notes that a commit is published, out of a mirror of `depot`.
+pub async fn publish(
     tx: &mut Transaction,
     package_id: i64,
     reference: &str,
+    depot: &str,
     now: i64,
-) -> Result<bool> {
+) -> Result<()> {
     let sql = sql!(
-        "INSERT INTO package_references (package_id, reference, published_at) VALUES ($1, $2, $3)
-         ON CONFLICT (package_id, reference) DO NOTHING"
+        "INSERT INTO package_references (package_id, reference, published_at, depot) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (package_id, reference) DO UPDATE SET depot = excluded.depot, lost_at = NULL"
     );
-    Ok(execute(tx, sql, values![package_id, reference, now]).await? > 0)
+    execute(tx, sql, values![package_id, reference, now, depot])
+        .await
+        .map(|_| ())
 }
 
 /// The package's published commit.
@@ -42,7 +49,8 @@ pub async fn find(
     reference: &str,
 ) -> Result<Option<PackageReference>> {
     let sql = sql!(
-        "SELECT reference, published_at, purged_at FROM package_references WHERE package_id = $1 AND reference = $2"
+        "SELECT reference, published_at, purged_at, depot, lost_at FROM package_references
+         WHERE package_id = $1 AND reference = $2"
     );
     fetch_optional(on, sql, values![package_id, reference]).await
 }
@@ -83,9 +91,9 @@ pub async fn lock(
     reference: &str,
 ) -> Result<Option<PackageReference>> {
     let sql = sql!(
-        sqlite: "SELECT reference, published_at, purged_at FROM package_references
+        sqlite: "SELECT reference, published_at, purged_at, depot, lost_at FROM package_references
              WHERE package_id = $1 AND reference = $2",
-        postgres: "SELECT reference, published_at, purged_at FROM package_references
+        postgres: "SELECT reference, published_at, purged_at, depot, lost_at FROM package_references
              WHERE package_id = $1 AND reference = $2 FOR UPDATE",
     );
     fetch_optional(tx, sql, values![package_id, reference]).await
@@ -127,6 +135,44 @@ pub async fn list_without_dist(
     );
     let rows: Vec<Text> = fetch_all(on, sql, values![package_id, limit]).await?;
     Ok(rows.into_iter().map(|row| row.value).collect())
+}
+
+/// Notes that nobody has a commit any more, unless there is a dist of it; `false`: it is known, or not so.
+pub async fn mark_lost(
+    tx: &mut Transaction,
+    package_id: i64,
+    reference: &str,
+    now: i64,
+) -> Result<bool> {
+    let sql = sql!(
+        "UPDATE package_references SET lost_at = $3
+         WHERE package_id = $1 AND reference = $2 AND lost_at IS NULL AND purged_at IS NULL
+             AND NOT EXISTS (SELECT 1 FROM dists
+                 WHERE dists.package_id = package_references.package_id
+                     AND dists.reference = package_references.reference)"
+    );
+    Ok(execute(tx, sql, values![package_id, reference, now]).await? > 0)
+}
+
+/// Notes that a commit is there after all.
+pub async fn mark_found(tx: &mut Transaction, package_id: i64, reference: &str) -> Result<()> {
+    let sql = sql!(
+        "UPDATE package_references SET lost_at = NULL
+         WHERE package_id = $1 AND reference = $2 AND lost_at IS NOT NULL"
+    );
+    execute(tx, sql, values![package_id, reference])
+        .await
+        .map(|_| ())
+}
+
+/// The package's commits that are lost, the latest first.
+pub async fn list_lost(on: &mut impl Handle, package_id: i64) -> Result<Vec<PackageReference>> {
+    let sql = sql!(
+        "SELECT reference, published_at, purged_at, depot, lost_at FROM package_references
+         WHERE package_id = $1 AND lost_at IS NOT NULL AND purged_at IS NULL
+         ORDER BY lost_at DESC, reference"
+    );
+    fetch_all(on, sql, values![package_id]).await
 }
 
 /// Whether anything of a package was purged.

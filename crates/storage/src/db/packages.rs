@@ -463,10 +463,12 @@ pub async fn list_built(on: &mut impl Handle, after_id: i64, limit: i64) -> Resu
     fetch_all(on, sql, values![after_id, limit]).await
 }
 
-/// Live packages of all organizations that were last synchronized, or added and never synchronized, before `before`, by key after `after_id`.
+/// Live packages of all organizations that were last synchronized, or added and never synchronized, before `before`, or
+/// after `never` by a clock that was ahead; by key after `after_id`.
 pub async fn list_unsynced_since(
     on: &mut impl Handle,
     before: i64,
+    never: i64,
     after_id: i64,
     limit: i64,
 ) -> Result<Vec<Package>> {
@@ -474,8 +476,9 @@ pub async fn list_unsynced_since(
         "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
              description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
          FROM packages
-         WHERE removed_at IS NULL AND COALESCE(synced_at, created_at) < $1 AND id > $2
-         ORDER BY id LIMIT $3"
+         WHERE removed_at IS NULL AND id > $3
+             AND (COALESCE(synced_at, created_at) < $1 OR COALESCE(synced_at, created_at) > $2)
+         ORDER BY id LIMIT $4"
     );
-    fetch_all(on, sql, values![before, after_id, limit]).await
+    fetch_all(on, sql, values![before, never, after_id, limit]).await
 }

@@ -26,10 +26,19 @@ pub async fn ensure(tx: &mut Transaction, name: &str, next_run_at: i64) -> Resul
         .map(|_| ())
 }
 
-/// Moves a due schedule on to `next`; `true` for exactly one of those who try, who then does the work.
-pub async fn claim_due(tx: &mut Transaction, name: &str, now: i64, next: i64) -> Result<bool> {
-    let sql = sql!("UPDATE schedules SET next_run_at = $3 WHERE name = $1 AND next_run_at <= $2");
-    Ok(execute(tx, sql, values![name, now, next]).await? > 0)
+/// Moves a due schedule on to `next`; `true` for exactly one of those who try, who then does the work. Due is also what
+/// is planned for later than `never`, by a clock that was ahead.
+pub async fn claim_due(
+    tx: &mut Transaction,
+    name: &str,
+    now: i64,
+    next: i64,
+    never: i64,
+) -> Result<bool> {
+    let sql = sql!(
+        "UPDATE schedules SET next_run_at = $3 WHERE name = $1 AND (next_run_at <= $2 OR next_run_at > $4)"
+    );
+    Ok(execute(tx, sql, values![name, now, next, never]).await? > 0)
 }
 
 /// Every schedule, by name.

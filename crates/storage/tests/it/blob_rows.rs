@@ -75,8 +75,8 @@ on_both_databases! {
         let mut tx = db.write().await.unwrap();
         blobs::touch(&mut tx, SHA256, 5, NOW).await.unwrap();
         for reference in ["aa", "bb", "cc"] {
-            assert!(package_references::insert_if_absent(&mut tx, package, reference, NOW).await.unwrap());
-            assert!(!package_references::insert_if_absent(&mut tx, package, reference, NOW + 1).await.unwrap());
+            package_references::publish(&mut tx, package, reference, "here", NOW).await.unwrap();
+            package_references::publish(&mut tx, package, reference, "there", NOW + 1).await.unwrap();
         }
         assert!(dists::insert_if_absent(&mut tx, &dist(package, "aa")).await.unwrap());
         let other = Dist { sha1: "other".to_owned(), ..dist(package, "aa") };
@@ -88,8 +88,33 @@ on_both_databases! {
         assert_eq!(package_references::list_without_dist(&mut tx, package, 10).await.unwrap(), ["cc"]);
         let purged = package_references::find(&mut tx, package, "bb").await.unwrap().unwrap();
         assert_eq!((purged.published_at, purged.purged_at), (NOW, Some(NOW + 9)));
+        assert_eq!(purged.depot.as_deref(), Some("there"));
         assert_eq!(package_references::mark_all_purged(&mut tx, package, NOW).await.unwrap(), 2);
         assert_eq!(dists::delete_all(&mut tx, package).await.unwrap(), 1);
+    }
+}
+
+on_both_databases! {
+    async fn a_commit_is_lost_until_somebody_has_it_again(url: String) {
+        let db = open(&url).await;
+        let package = new_package(&db).await;
+        let mut tx = db.write().await.unwrap();
+        blobs::touch(&mut tx, SHA256, 5, NOW).await.unwrap();
+        for reference in ["aa", "bb", "cc", "dd"] {
+            package_references::publish(&mut tx, package, reference, "here", NOW).await.unwrap();
+        }
+        dists::insert_if_absent(&mut tx, &dist(package, "aa")).await.unwrap();
+        package_references::mark_purged(&mut tx, package, "bb", NOW).await.unwrap();
+        for (reference, is_news) in [("aa", false), ("bb", false), ("cc", true), ("cc", false), ("dd", true)] {
+            let marked = package_references::mark_lost(&mut tx, package, reference, NOW + 5).await.unwrap();
+            assert_eq!(marked, is_news, "{reference}");
+        }
+        let lost = package_references::list_lost(&mut tx, package).await.unwrap();
+        let lost: Vec<_> = lost.iter().map(|lost| (lost.reference.as_str(), lost.lost_at)).collect();
+        assert_eq!(lost, [("cc", Some(NOW + 5)), ("dd", Some(NOW + 5))]);
+        package_references::publish(&mut tx, package, "cc", "there", NOW + 9).await.unwrap();
+        package_references::mark_found(&mut tx, package, "dd").await.unwrap();
+        assert_eq!(package_references::list_lost(&mut tx, package).await.unwrap(), []);
     }
 }
 

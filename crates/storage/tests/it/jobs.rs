@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use kapelle_storage::db::job_log::{self, LogLine};
-use kapelle_storage::db::jobs::{self, Cancelled, Filter, Job, Lease, NewJob, Outcome};
-use kapelle_storage::db::schedules;
+use kapelle_storage::db::jobs::{self, Cancelled, Claimant, Filter, Job, Lease, NewJob, Outcome};
+use kapelle_storage::db::{depots, schedules};
 use kapelle_storage::{Database, Transaction};
 use kapelle_testing::on_both_databases;
 
@@ -68,7 +68,7 @@ on_both_databases! {
         assert_eq!(jobs::count_due(&mut tx, 1, NOW).await.unwrap(), 0);
         assert_eq!(jobs::count_due(&mut tx, 1, NOW + 5).await.unwrap(), 1);
         for (least_urgent, expected) in [(1, Some(urgent)), (1, None), (2, Some(patient)), (2, None)] {
-            let claimed = jobs::claim(&mut tx, "node", least_urgent, NOW, LEASE).await.unwrap();
+            let claimed = jobs::claim(&mut tx, claimant("node"), least_urgent, NOW, LEASE).await.unwrap();
             assert_eq!(claimed.map(|job| job.id), expected, "{least_urgent}");
         }
     }
@@ -86,6 +86,39 @@ on_both_databases! {
             let lines = job_log::list(&mut tx, id, 10).await.unwrap();
             assert_eq!(lines.is_empty(), jobs::find(&mut tx, id).await.unwrap().is_none());
         }
+    }
+
+    async fn a_job_is_left_to_the_depot_it_is_for_as_long_as_somebody_works_there(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        let queue = async |tx: &mut Transaction, key: &str| {
+            let id = jobs::enqueue(tx, job(key, NOW)).await.unwrap();
+            jobs::leave_to(tx, id, "there").await.unwrap();
+            id
+        };
+        let nobody_knows_it = queue(&mut tx, "a").await;
+        assert_eq!(claim(&mut tx, NOW).await.unwrap().id, nobody_knows_it);
+
+        depots::beat(&mut tx, "there", "server", false, NOW).await.unwrap();
+        let nobody_works_there = queue(&mut tx, "b").await;
+        assert_eq!(claim(&mut tx, NOW).await.unwrap().id, nobody_works_there);
+
+        depots::beat(&mut tx, "there", "worker", true, NOW).await.unwrap();
+        depots::beat(&mut tx, "there", "server", false, NOW + 1).await.unwrap();
+        let theirs = queue(&mut tx, "c").await;
+        let ours = jobs::enqueue(&mut tx, job("d", NOW + 1)).await.unwrap();
+        assert_eq!(claim(&mut tx, NOW + 1).await.unwrap().id, ours);
+        assert_eq!(claim(&mut tx, NOW + 1).await, None);
+        let there = Claimant { depot: "there", ..claimant("worker") };
+        assert_eq!(jobs::claim(&mut tx, there, 2, NOW, LEASE).await.unwrap().unwrap().id, theirs);
+
+        let left = queue(&mut tx, "e").await;
+        let later = Claimant { present_since: NOW, ..claimant("node") };
+        assert_eq!(jobs::claim(&mut tx, later, 2, NOW, LEASE).await.unwrap().unwrap().id, left);
+        let seen = depots::find(&mut tx, "there").await.unwrap().unwrap();
+        assert_eq!((seen.node.as_str(), seen.seen_at, seen.works_at), ("server", NOW + 1, NOW));
+        assert_eq!(depots::prune(&mut tx, NOW + 2).await.unwrap(), 1);
+        assert_eq!(depots::list(&mut tx).await.unwrap(), []);
     }
 
     async fn one_job_per_key_is_queued_and_one_running(url: String) {
@@ -306,7 +339,7 @@ on_both_databases! {
             let db = db.clone();
             tokio::spawn(async move {
                 let mut tx = db.write().await.unwrap();
-                let mine = schedules::claim_due(&mut tx, "sync", NOW, NOW + 100).await.unwrap();
+                let mine = schedules::claim_due(&mut tx, "sync", NOW, NOW + 100, NOW + 1000).await.unwrap();
                 tx.commit().await.unwrap();
                 mine
             })
@@ -333,8 +366,18 @@ fn job(key: &str, run_at: i64) -> NewJob<'_> {
     }
 }
 
+fn claimant(owner: &str) -> Claimant<'_> {
+    Claimant {
+        owner,
+        depot: "here",
+        present_since: NOW - 60_000,
+    }
+}
+
 async fn claim(tx: &mut Transaction, now: i64) -> Option<Job> {
-    jobs::claim(tx, "node", 2, now, LEASE).await.unwrap()
+    jobs::claim(tx, claimant("node"), 2, now, LEASE)
+        .await
+        .unwrap()
 }
 
 /// Claims and finishes jobs until none is left, and returns their keys.
@@ -343,7 +386,9 @@ async fn drain(db: Database, number: i64) -> Vec<i64> {
     let mut done = Vec::new();
     loop {
         let mut tx = db.write().await.unwrap();
-        let job = jobs::claim(&mut tx, &owner, 2, NOW, LEASE).await.unwrap();
+        let job = jobs::claim(&mut tx, claimant(&owner), 2, NOW, LEASE)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         let Some(job) = job else { return done };
         let mut tx = db.write().await.unwrap();

@@ -124,7 +124,10 @@ async fn a_commit_to_a_silent_server_ends() {
     proxy.black_hole();
     pause();
     let sentence = is_outage(tx.commit().await);
-    assert!(sentence.contains("did not answer within 35 s"), "{sentence}");
+    assert!(
+        sentence.contains("did not answer within 35 s"),
+        "{sentence}"
+    );
 }
 
 #[tokio::test]

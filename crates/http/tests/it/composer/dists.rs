@@ -1,9 +1,10 @@
 //! Archives: built once, whole or in part, the same bytes for ever.
 
 use std::io::Cursor;
+use std::time::Duration;
 
 use futures::future::join_all;
-use kapelle_registry::{Actor, package};
+use kapelle_registry::{Actor, Limits, package};
 use kapelle_testing::git::GitRepository;
 use kapelle_testing::on_both_databases;
 
@@ -195,22 +196,50 @@ on_both_databases! {
     }
 
     async fn an_archive_that_cannot_be_built_now_is_unavailable_not_missing(url: String) {
-        let app = TestApp::start(&url).await;
+        let limits = Limits { build_wait: Duration::from_millis(200), ..Limits::default() };
+        let app = TestApp::with(&url, Options { limits, ..Options::default() }).await;
         let (repository, commit) = library();
         app.queue(&repository).await;
         app.work_once().await;
-        app.let_jobs_wait();
 
         app.lose_mirrors();
         let answer = app.reader().get(&place(&commit)).await;
-        assert_eq!(answer.status, 503);
+        assert_eq!((answer.status, answer.header("retry-after")), (503, "10"));
         insta::assert_snapshot!(answer.shown().replace(&commit, "[commit]"), @r#"
         503 application/json
         {
           "status": "error",
           "code": "unavailable",
-          "message": "the dist of acme/lib at [commit] is unavailable: this server's copy of the repository does not have that commit; a worker whose copy has it builds the dist in the background: try again in a minute, else synchronize the package",
-          "warning": "the dist of acme/lib at [commit] is unavailable: this server's copy of the repository does not have that commit; a worker whose copy has it builds the dist in the background: try again in a minute, else synchronize the package"
+          "message": "the dist of acme/lib at [commit] is unavailable: this machine's copy of the repository does not have that commit; a worker was asked to build the dist: try again in a moment",
+          "warning": "the dist of acme/lib at [commit] is unavailable: this machine's copy of the repository does not have that commit; a worker was asked to build the dist: try again in a moment"
+        }
+        "#);
+        assert_eq!(app.work_once().await.kind, "BuildOneDist", "somebody waits for it");
+        assert_eq!(app.reader().get(&place(&commit)).await.status, 200);
+        app.work().await;
+    }
+
+    async fn an_archive_of_a_commit_that_nobody_has_any_more_is_gone(url: String) {
+        let limits = Limits { build_wait: Duration::from_millis(200), ..Limits::default() };
+        let app = TestApp::with(&url, Options { limits, ..Options::default() }).await;
+        let (repository, commit) = library();
+        app.queue(&repository).await;
+        app.work_once().await;
+        app.lose_mirrors();
+        repository.commit("main").orphan().file("composer.json", r#"{"name": "acme/lib"}"#).create();
+        repository.delete_ref("refs/tags/1.0.0");
+        repository.git(&["gc", "--quiet", "--prune=now"]);
+
+        assert_eq!(app.reader().get(&place(&commit)).await.status, 503, "it may come");
+        app.work().await;
+        let answer = app.reader().get(&place(&commit)).await;
+        insta::assert_snapshot!(answer.shown().replace(&commit, "[commit]"), @r#"
+        410 application/json
+        {
+          "status": "error",
+          "code": "gone",
+          "message": "acme/lib at [commit] is lost: its repository no longer has that commit, and neither has any copy of it; require another version, or have the commit pushed again",
+          "warning": "acme/lib at [commit] is lost: its repository no longer has that commit, and neither has any copy of it; require another version, or have the commit pushed again"
         }
         "#);
     }

@@ -9,8 +9,8 @@ mod running;
 
 pub use list::{Filter, count_open, find, has_open, list};
 pub use queue::{
-    Cancelled, NewJob, cancel, claim, claim_one, count_due, enqueue, next_run_at, prune,
-    reclaim_expired, release,
+    Cancelled, Claimant, NewJob, bring_forward, cancel, claim, claim_one, count_due, enqueue,
+    leave_to, next_run_at, prune, reclaim_expired, release,
 };
 pub use running::{Lease, Outcome, finish, forget, heartbeat, is_held, progress, retry_later};
 

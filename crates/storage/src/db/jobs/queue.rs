@@ -71,18 +71,29 @@ pub async fn enqueue(tx: &mut Transaction, new: NewJob<'_>) -> Result<i64> {
         .map(|row| row.value)
 }
 
+/// Who claims jobs.
+#[derive(Debug, Clone, Copy)]
+pub struct Claimant<'c> {
+    /// The node.
+    pub owner: &'c str,
+    /// Its [depot](crate::db::depots).
+    pub depot: &'c str,
+    /// Jobs of another depot are left to it if somebody who works there has given a sign of life since then.
+    pub present_since: i64,
+}
+
 /// Takes the most urgent job that is due, the longest waiting first, whose priority is 0 to `least_urgent` and whose
 /// exclusive key no running job has. Commit at once, then run it.
 pub async fn claim(
     tx: &mut Transaction,
-    owner: &str,
+    claimant: Claimant<'_>,
     least_urgent: i64,
     now: i64,
     lease_until: i64,
 ) -> Result<Option<Job>> {
     // One priority after the other: all at once, every job that is not due yet would be looked at on the way.
     for priority in 0..=least_urgent {
-        let claimed = claim_of(tx, owner, priority, now, lease_until).await?;
+        let claimed = claim_of(tx, claimant, priority, now, lease_until).await?;
         if claimed.is_some() {
             return Ok(claimed);
         }
@@ -92,7 +103,7 @@ pub async fn claim(
 
 async fn claim_of(
     tx: &mut Transaction,
-    owner: &str,
+    claimant: Claimant<'_>,
     priority: i64,
     now: i64,
     lease_until: i64,
@@ -103,6 +114,8 @@ async fn claim_of(
              WHERE id = (
                  SELECT next.id FROM jobs AS next
                  WHERE next.state = 'queued' AND next.priority = $2 AND next.run_at <= $3
+                     AND (next.depot IS NULL OR next.depot = $5 OR NOT EXISTS (SELECT 1 FROM depots
+                         WHERE depots.name = next.depot AND depots.works_at > $6))
                      AND NOT EXISTS (SELECT 1 FROM jobs AS other
                          WHERE other.state = 'running' AND other.exclusive_key = next.exclusive_key)
                  ORDER BY next.run_at, next.id LIMIT 1)
@@ -114,6 +127,8 @@ async fn claim_of(
              WHERE id = (
                  SELECT next.id FROM jobs AS next
                  WHERE next.state = 'queued' AND next.priority = $2 AND next.run_at <= $3
+                     AND (next.depot IS NULL OR next.depot = $5 OR NOT EXISTS (SELECT 1 FROM depots
+                         WHERE depots.name = next.depot AND depots.works_at > $6))
                      AND NOT EXISTS (SELECT 1 FROM jobs AS other
                          WHERE other.state = 'running' AND other.exclusive_key = next.exclusive_key)
                  ORDER BY next.run_at, next.id LIMIT 1
@@ -122,7 +137,19 @@ async fn claim_of(
                  run_at, owner, lease_until, cancel_requested, progress_done, progress_total, message, created_at,
                  started_at, finished_at",
     );
-    fetch_optional(tx, sql, values![owner, priority, now, lease_until]).await
+    let Claimant {
+        owner,
+        depot,
+        present_since,
+    } = claimant;
+    let values = values![owner, priority, now, lease_until, depot, present_since];
+    fetch_optional(tx, sql, values).await
+}
+
+/// Leaves a queued job to the workers of a depot, as long as there are any.
+pub async fn leave_to(tx: &mut Transaction, id: i64, depot: &str) -> Result<()> {
+    let sql = sql!("UPDATE jobs SET depot = $2 WHERE id = $1 AND state = 'queued'");
+    execute(tx, sql, values![id, depot]).await.map(|_| ())
 }
 
 /// Makes one queued job run under `owner`, due or not, unless another job of its exclusive key runs.
@@ -167,6 +194,21 @@ pub async fn reclaim_expired(tx: &mut Transaction, now: i64) -> Result<u64> {
     );
     let over = execute(tx, over, values![now]).await?;
     Ok(over + execute(tx, again, values![now]).await?)
+}
+
+/// Brings forward what a clock that was ahead has put off: leases that end after `lease_until` end then, queued jobs that
+/// are due after `never` are due `now`.
+pub async fn bring_forward(
+    tx: &mut Transaction,
+    now: i64,
+    lease_until: i64,
+    never: i64,
+) -> Result<u64> {
+    let leases =
+        sql!("UPDATE jobs SET lease_until = $1 WHERE state = 'running' AND lease_until > $1");
+    let queued = sql!("UPDATE jobs SET run_at = $1 WHERE state = 'queued' AND run_at > $2");
+    let leases = execute(tx, leases, values![lease_until]).await?;
+    Ok(leases + execute(tx, queued, values![now, never]).await?)
 }
 
 /// Cancels a queued job, or asks the owner of a running one to stop.
