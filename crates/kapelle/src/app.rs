@@ -50,8 +50,14 @@ impl App {
         registry.check_disk().await;
         for process in workspace.gone() {
             // Without its folder's lock it is dead, so nobody has to wait until its leases run out.
-            let released = Worker::new(registry.clone(), process.clone()).release().await?;
-            tracing::info!(process, released, "what an ended process was doing is begun anew");
+            let released = Worker::new(registry.clone(), process.clone())
+                .release()
+                .await?;
+            tracing::info!(
+                process,
+                released,
+                "what an ended process was doing is begun anew"
+            );
         }
         Ok(Self {
             loaded,

@@ -162,6 +162,9 @@ async fn every_point_is_reached_and_belongs_to_a_group() {
             }
         }
     }
-    let known = NOT_REACHED.iter().map(|(file, count, _)| (*file, *count));
+    let known = NOT_REACHED
+        .iter()
+        .filter(|(file, _, _)| sources.commits.contains_key(&format!("crates/{file}")))
+        .map(|(file, count, _)| (*file, *count));
     assert_eq!(unreached, known.collect(), "{places:#?}");
 }

@@ -96,7 +96,7 @@ pub(super) const NOT_REACHED: &[(&str, usize, &str)] = &[
 pub(super) fn kills(hits: &Hits, group: Group) -> Vec<Kill> {
     let mut kills = Vec::new();
     for (point, &count) in hits.iter().filter(|(point, _)| is_in(point, group)) {
-        let hits: BTreeSet<usize> = [1, count].into_iter().filter(|hit| *hit <= count).collect();
+        let hits = BTreeSet::from([1, count]);
         kills.extend(hits.into_iter().map(|hit| Kill {
             point: point.clone(),
             hit,

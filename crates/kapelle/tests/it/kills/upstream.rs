@@ -95,10 +95,10 @@ impl Upstream {
             .git(&["for-each-ref", "--format=%(refname)"]);
         let mut input = String::new();
         for name in there.lines().filter(|name| !refs.contains_key(*name)) {
-            input += &format!("delete {name}\0\0");
+            input.extend(["delete ", name, "\0\0"]);
         }
         for (name, commit) in refs {
-            input += &format!("update {name}\0{commit}\0\0");
+            input.extend(["update ", name, "\0", commit, "\0\0"]);
         }
         self.repository
             .git_with_input(&["update-ref", "--stdin", "-z"], input.as_bytes());

@@ -23,7 +23,7 @@ pub(super) const OLD: &str = "acme/kit";
 /// Bytes that nobody refers to any more.
 const ORPHAN: &[u8] = b"left over";
 
-/// A point, and the how manieth time that it is reached.
+/// A point, and which time that it is reached, counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Kill {
     pub(super) point: String,
@@ -58,7 +58,7 @@ impl World {
             database: database.map(str::to_owned),
             old: library(OLD, &["1.0.0"]),
         };
-        world.growold(database).await;
+        world.grow_old().await;
         let add = ["package", "add", &world.upstream.url()];
         world.installation.run(&add).await.succeeded();
         copy(&world.installation.data(), &world.beginning());
@@ -143,7 +143,7 @@ impl World {
     }
 
     /// What is left to tidy up when a server comes back after a day.
-    async fn growold(&self, url: Option<&str>) {
+    async fn grow_old(&self) {
         let add = ["package", "add", &self.old.url(), "--wait"];
         self.installation.run(&add).await.succeeded();
         let queued = ["job", "list", "--state", "queued"];
