@@ -149,7 +149,7 @@ fn a_zip_put_together_at_random_is_read_whole_or_refused() {
         .with_generator(script())
         .for_each(|script: &Vec<u8>| {
             let mut script = Script::new(script);
-            let entries: Vec<_> = (0..1 + script.byte() % 5)
+            let entries: Vec<_> = (0..=script.byte() % 5)
                 .map(|_| entry(&mut script))
                 .collect();
             judge(&path, &hand_zip(&entries));
@@ -172,7 +172,7 @@ fn entry(script: &mut Script<'_>) -> HandEntry {
             entry.size = entry
                 .size
                 .wrapping_add(u32::from(script.byte()))
-                .wrapping_sub(3)
+                .wrapping_sub(3);
         }
         3 => entry.crc ^= u32::from(script.byte()),
         4 => entry.mode = u32::from(script.byte()) << 8 | 0o644,
@@ -214,7 +214,7 @@ fn a_tree_put_together_at_random_becomes_a_zip_that_stays_in_its_folder_or_nothi
         .for_each(|script: &Vec<u8>| {
             let mut script = Script::new(script);
             let mut tar = Tar::new();
-            for _ in 0..1 + script.byte() % 6 {
+            for _ in 0..=script.byte() % 6 {
                 let name = script.one_of(&NAMES).copied().unwrap_or_default();
                 let target = script.one_of(&NAMES).copied().unwrap_or_default();
                 tar = match script.byte() % 5 {
@@ -249,7 +249,15 @@ fn stays_inside(tar: &[u8]) {
     for index in 0..archive.len() {
         let entry = archive.by_index(index).expect("an entry");
         let inside = entry.enclosed_name().expect("a name that stays inside");
-        assert!(inside.starts_with("acme-util-1a2b3c"), "{inside:?}");
-        assert!(names.insert(inside.clone()), "{inside:?} is there twice");
+        assert!(
+            inside.starts_with("acme-util-1a2b3c"),
+            "{}",
+            inside.display()
+        );
+        assert!(
+            names.insert(inside.clone()),
+            "{} is there twice",
+            inside.display()
+        );
     }
 }

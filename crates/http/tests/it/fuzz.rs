@@ -37,6 +37,72 @@ const HEADER_WORDS: &[&str] = &[
     "private-token",
 ];
 
+const HOOK_WORDS: &[&str] = &[
+    "{",
+    "}",
+    "[",
+    "]",
+    "\"",
+    ":",
+    ",",
+    "%00",
+    "\\u0000",
+    "\\ud800",
+    "null",
+    "\"repository\":",
+    "\"url\":",
+    "%7B",
+    "&",
+    "=",
+    "payload=",
+    "https://me:s3_cret@",
+    "HTTPS://s3_cret@",
+    "\u{1b}",
+    "[[[[[[[[[[[[[[[[[[[[[[[[",
+    "-",
+    "\\n",
+    "//",
+];
+
+const ADDRESS_WORDS: &[&str] = &[
+    "/",
+    "//",
+    "..",
+    "%2e%2e",
+    "%2F",
+    "%00",
+    "%0a",
+    "%ff",
+    "%F0%9F%98%80",
+    "?",
+    "&",
+    "=",
+    "[]",
+    "q=",
+    "filter=*",
+    "*",
+    "type=",
+    "page=",
+    "per_page=",
+    "since=",
+    "vendor=",
+    "hidden",
+    "~dev",
+    ".json",
+    "acme",
+    "other",
+    "+",
+    "%25",
+    "'",
+    "\"",
+    "\\",
+    ";",
+    "--",
+    "packages[]=",
+    "9223372036854775808",
+    "-1",
+];
+
 /// Sends one request from within a fuzz target.
 fn send(app: &TestApp, request: axum::http::request::Builder, body: Vec<u8>) -> Answer {
     let answer = async { app.anonymous().send(request, body).await };
@@ -121,12 +187,8 @@ on_both_databases! {
             format!("payload=%7B%22repository%22%3A%22{address}%22%7D&username=acme&apiToken={PASSWORD}"),
             json!({"username": "acme", "apiToken": app.tokens.read, "repository": address}).to_string(),
         ];
-        const WORDS: &[&str] = &[
-            "{", "}", "[", "]", "\"", ":", ",", "%00", "\\u0000", "\\ud800", "null", "\"repository\":", "\"url\":", "%7B", "&",
-            "=", "payload=", "https://me:s3_cret@", "HTTPS://s3_cret@", "\u{1b}", "[[[[[[[[[[[[[[[[[[[[[[[[", "-", "\\n", "//",
-        ];
         let (secret, app) = (app.hook_secret.clone(), AssertUnwindSafe(&app));
-        check!().with_generator((bytes(seeds, WORDS), script())).for_each(|(body, script): &(Vec<u8>, Vec<u8>)| {
+        check!().with_generator((bytes(seeds, HOOK_WORDS), script())).for_each(|(body, script): &(Vec<u8>, Vec<u8>)| {
             let mut script = Script::new(script);
             let (path, header) = [
                 ("/hooks/github/acme", "x-hub-signature-256"),
@@ -161,11 +223,6 @@ on_both_databases! {
         app.let_jobs_wait();
         let manifest = r#"{"name": "acme/hidden-name", "description": "hidden words"}"#;
         app.add(&GitRepository::with_releases(&[("1.0.0", manifest)])).await;
-        const WORDS: &[&str] = &[
-            "/", "//", "..", "%2e%2e", "%2F", "%00", "%0a", "%ff", "%F0%9F%98%80", "?", "&", "=", "[]", "q=", "filter=*", "*",
-            "type=", "page=", "per_page=", "since=", "vendor=", "hidden", "~dev", ".json", "acme", "other", "+", "%25", "'", "\"",
-            "\\", ";", "--", "packages[]=", "9223372036854775808", "-1",
-        ];
         let places = [
             "/repo/acme/packages.json", "/repo/acme/packages/list.json?filter=acme/*", "/repo/acme/search.json?q=hidden&page=1",
             "/repo/acme/p2/acme/hidden-name.json", "/repo/acme/p2/acme/hidden-name~dev.json",
@@ -175,7 +232,7 @@ on_both_databases! {
         ];
         let who = [None, Some(app.tokens.stranger.clone()), Some(app.tokens.read.clone())];
         let app = AssertUnwindSafe(&app);
-        check!().with_generator((text(places, WORDS), 0..3_usize)).for_each(|(address, who_asks): &(String, usize)| {
+        check!().with_generator((text(places, ADDRESS_WORDS), 0..3_usize)).for_each(|(address, who_asks): &(String, usize)| {
             let Ok(uri) = address.parse::<Uri>() else { return };
             if uri.scheme().is_some() || !address.starts_with('/') {
                 return;

@@ -162,7 +162,7 @@ fn every_way_to_write_one_address_has_one_key() {
             let Some(url) = parse(given) else { return };
             let (key, written) = (url.key(), url.to_string());
             let mut others = vec![format!("{written}/")];
-            if !written.trim_end_matches('/').ends_with(".git") {
+            if written.trim_end_matches('/').strip_suffix(".git").is_none() {
                 others.push(format!("{}.git", written.trim_end_matches('/')));
                 others.push(format!("{}.git/", written.trim_end_matches('/')));
             }
@@ -184,7 +184,7 @@ fn every_way_to_write_one_address_has_one_key() {
             let is_short = !written.contains("://");
             for other in others
                 .iter()
-                .filter(|other| !(is_short && other.contains("://")))
+                .filter(|other| other.len() <= 2048 && !(is_short && other.contains("://")))
             {
                 let same = parse(other).unwrap_or_else(|| panic!("{other:?} is refused"));
                 assert_eq!(same.key(), key, "{other:?} and {written:?}");
