@@ -1,5 +1,5 @@
 # What one does here. CI runs `make ci`, a newcomer `scripts/demo` and `scripts/test`.
-.PHONY: demo test bench soak lint fmt doc deny ci
+.PHONY: demo test bench soak fuzz lint fmt doc deny ci
 
 KILLS ?= 1000
 
@@ -18,6 +18,9 @@ soak: ## kill everything 1,000 times, on SQLite and on PostgreSQL; KILLS=100 SEE
 	scripts/soak --kapelle target/quick/kapelle --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 	scripts/with-postgres sh -c 'scripts/soak --kapelle target/quick/kapelle --kills $(KILLS) \
 	  $(if $(SEED),--seed $(SEED)) --database "$$KAPELLE_TEST_POSTGRES"'
+
+fuzz: ## run every fuzz target for MINUTES=5, or those with NAME=url in their names
+	scripts/fuzz $(or $(MINUTES),5) $(NAME)
 
 lint: ## formatting, clippy without warnings, scripts that parse
 	cargo fmt --all --check

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod composer;
+mod named_tests;
 mod process;
 mod s3;
 mod tcp_proxy;
