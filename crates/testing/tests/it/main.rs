@@ -2,6 +2,7 @@
 
 mod architecture;
 mod composer;
+mod documentation;
 mod named_tests;
 mod process;
 mod s3;
