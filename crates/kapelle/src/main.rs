@@ -22,6 +22,9 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
+    // Huge pages would double what an import takes in memory, and make no request faster. A kernel without them is fine.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     kapelle_outbound::install_crypto_provider();
     let command_line = cli::CommandLine::parse();
     let outcome = run(command_line);

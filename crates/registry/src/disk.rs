@@ -194,7 +194,7 @@ impl Disk {
                 tracing::error!(path = %short.watched.path.display(), "{short}");
             }
             (Some(_), None) => {
-                tracing::warn!("there is room on the disks again: changes are taken")
+                tracing::warn!("there is room on the disks again: changes are taken");
             }
             _ => {}
         }
@@ -269,7 +269,7 @@ fn shown(bytes: u64) -> String {
     let Some((unit, shift)) = units.into_iter().find(|(_, shift)| bytes >> shift > 0) else {
         return format!("{bytes} B");
     };
-    let tenths = u128::from(bytes) * 10 >> shift;
+    let tenths = (u128::from(bytes) * 10) >> shift;
     match (tenths / 10, tenths % 10) {
         (whole, 0) | (whole @ 10.., _) => format!("{whole} {unit}"),
         (whole, tenth) => format!("{whole}.{tenth} {unit}"),

@@ -145,11 +145,7 @@ impl Database {
     pub async fn write_reserved(&self) -> Result<Transaction> {
         self.check_file()?;
         let transaction = match &*self.0 {
-            Pools::Sqlite(pools) => pools
-                .writer
-                .begin_with("BEGIN IMMEDIATE")
-                .await
-                .map(WriteTransaction::Sqlite),
+            Pools::Sqlite(pools) => pools.begin().await.map(WriteTransaction::Sqlite),
             Pools::Postgres(pools) => within(CONNECT_TIMEOUT * 2, pools.pool.begin())
                 .await
                 .map(WriteTransaction::Postgres),

@@ -5,8 +5,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use crate::{Result, StorageError};
 
@@ -63,6 +63,20 @@ impl Pools {
             aside,
             file,
         })
+    }
+
+    /// Begins a transaction for writing.
+    ///
+    /// A commit that the disk refused leaves the connection in a state from which sqlx does not find back: SQLite has
+    /// rolled back by itself, so the rollback fails, and the depth of transactions stays. Another one takes its place.
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        match self.writer.begin_with("BEGIN IMMEDIATE").await {
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                self.writer.acquire().await?.close().await?;
+                self.writer.begin_with("BEGIN IMMEDIATE").await
+            }
+            begun => begun,
+        }
     }
 
     /// Fails when another file, or none, is where ours was. What we would write into ours then, nobody would ever find;
@@ -138,5 +152,29 @@ fn create(path: &Path) -> Result<()> {
             })
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_disk_that_was_full_does_not_end_writing() {
+        let folder = tempfile::tempdir().unwrap();
+        let pools = Pools::open(folder.path().join("full.sqlite")).await.unwrap();
+        let run = async |sql: &'static str| sqlx::query(sql).execute(&pools.writer).await.map(drop);
+        run("CREATE TABLE filled (bytes BLOB)").await.unwrap();
+        run("PRAGMA max_page_count = 10").await.unwrap();
+        let mut transaction = pools.begin().await.unwrap();
+        let filled = sqlx::query("INSERT INTO filled VALUES (zeroblob(1000000))");
+        assert!(filled.execute(&mut *transaction).await.is_err());
+        drop(transaction);
+        run("PRAGMA max_page_count = 100000").await.ok();
+
+        let mut transaction = pools.begin().await.unwrap();
+        let small = sqlx::query("INSERT INTO filled VALUES (zeroblob(10))");
+        small.execute(&mut *transaction).await.unwrap();
+        transaction.commit().await.unwrap();
     }
 }

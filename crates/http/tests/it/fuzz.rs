@@ -199,7 +199,7 @@ on_both_databases! {
                 ("/hooks/generic/acme", "private-token"),
             ][script.below(6)];
             let kind = ["application/json", "application/x-www-form-urlencoded", "text/plain"][script.below(3)];
-            let honest = header != "private-token" && script.byte() % 2 == 0;
+            let honest = header != "private-token" && script.byte().is_multiple_of(2);
             let value = match (header, honest) {
                 ("x-gitlab-token", true) => secret.clone().into_bytes(),
                 (_, true) => format!("sha256={}", signature(&secret, body)).into_bytes(),

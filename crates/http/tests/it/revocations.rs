@@ -45,7 +45,7 @@ impl Package {
     /// Whether it is removed, unless that is changing.
     fn settled(&self) -> (u64, Option<bool>) {
         let step = self.step.load(Ordering::SeqCst);
-        (step, (step % 2 == 0).then_some(step % 4 == 2))
+        (step, step.is_multiple_of(2).then_some(step % 4 == 2))
     }
 
     async fn change(&self, change: impl Future<Output = ()>) {
@@ -235,18 +235,18 @@ impl World {
             let remove = async {
                 package::remove(registry, &Actor::Operator, &found)
                     .await
-                    .unwrap()
+                    .unwrap();
             };
-            self.packages[at].change(remove).await;
+            Box::pin(self.packages[at].change(remove)).await;
             tokio::time::sleep(Duration::from_millis(20)).await;
             let undo = async {
                 drop(
                     package::undo(registry, &Actor::Operator, id, name)
                         .await
                         .unwrap(),
-                )
+                );
             };
-            self.packages[at].change(undo).await;
+            Box::pin(self.packages[at].change(undo)).await;
             tokio::time::sleep(Duration::from_millis(20)).await;
             removed += 1;
         }
@@ -271,7 +271,7 @@ on_both_databases! {
             })
             .collect();
         let revoking = { let world = Arc::clone(&world); tokio::spawn(async move { world.revoke().await }) };
-        let removing = [0, 1].map(|at| { let world = Arc::clone(&world); tokio::spawn(async move { world.remove(at).await }) });
+        let removing = [0, 1].map(|at| { let world = Arc::clone(&world); tokio::spawn(async move { Box::pin(world.remove(at)).await }) });
         let mut asked = 0;
         for client in clients {
             asked += client.await.unwrap();

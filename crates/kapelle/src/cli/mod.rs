@@ -112,7 +112,7 @@ impl CommandLine {
             return doctor::run(loaded, output).await;
         }
         if let Command::Serve(arguments) = self.command {
-            return serve::serve(arguments, loaded, output).await;
+            return Box::pin(serve::serve(arguments, loaded, output)).await;
         }
         let app = App::open(loaded, output).await?;
         match self.command {

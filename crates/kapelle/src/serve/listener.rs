@@ -22,7 +22,7 @@ use super::tls;
 use crate::app::App;
 
 /// How often old figures are folded together.
-const UPKEEP: Duration = Duration::from_secs(5);
+const UPKEEP: Duration = Duration::from_secs(1);
 /// How often it is asked whether connections are left.
 const LOOK: Duration = Duration::from_millis(20);
 /// Upper ends of the classes of durations, in seconds.

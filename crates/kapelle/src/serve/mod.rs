@@ -64,7 +64,7 @@ pub(crate) async fn serve(
         serving.drain(app.settings().server.shutdown_timeout).await;
         background.stop(&app).await;
     };
-    signal::or_at_once(stopping).await;
+    Box::pin(signal::or_at_once(stopping)).await;
     outcome
 }
 
@@ -76,7 +76,7 @@ pub(crate) async fn worker(app: &App) -> anyhow::Result<()> {
     app.output
         .item(&started, &format!("working as {}", app.node))?;
     let outcome = signal::asked_to_stop().await;
-    signal::or_at_once(background.stop(app)).await;
+    Box::pin(signal::or_at_once(background.stop(app))).await;
     outcome
 }
 

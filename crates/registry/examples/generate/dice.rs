@@ -1,4 +1,4 @@
-//! Numbers that look random and are the same on every machine for ever (SplitMix64).
+//! Numbers that look random and are the same on every machine for ever (`SplitMix64`).
 
 /// A sequence of numbers that its seed decides.
 #[derive(Clone, Debug)]

@@ -94,7 +94,7 @@ pub(super) async fn restore(registry: &Registry, dist: &Dist) -> Result<(), Dist
             .blobs
             .put_file(&dist.sha256, file.path())
             .await;
-        stored.map_err(|error| Failure::machine(error))
+        stored.map_err(Failure::machine)
     };
     restored
         .await
@@ -154,6 +154,7 @@ impl Failure {
         Self::Unavailable(Cause::Absent, NO_COPY.to_owned())
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "given to `map_err`")]
     fn machine(reason: impl ToString) -> Self {
         Self::Unavailable(Cause::Machine, reason.to_string())
     }
@@ -325,7 +326,7 @@ async fn archive(registry: &Registry, mut tar: TarReader, source: Source) -> Res
     };
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| Failure::machine(error))?
+        .map_err(Failure::machine)?
 }
 
 /// The blob's row first, so that the collector leaves it alone; then the bytes; then the dist's row. No byte is

@@ -78,7 +78,7 @@ async fn drop_jobs(context: &JobContext) -> Result<u64, JobError> {
 /// Looks at all blobs, a page at a time, and keeps nobody from writing meanwhile.
 async fn collect_blobs(context: &JobContext) -> Result<usize, JobError> {
     let registry = &context.registry;
-    let (before, lost) = (registry.now() - KEEP_BLOBS, registry.now() - blob::CLAIM);
+    let (before, abandoned) = (registry.now() - KEEP_BLOBS, registry.now() - blob::CLAIM);
     let (mut after, mut dropped) = (Vec::new(), 0);
     loop {
         context.check()?;
@@ -88,7 +88,7 @@ async fn collect_blobs(context: &JobContext) -> Result<usize, JobError> {
         };
         after.clone_from(&last.sha256);
         for found in page {
-            let before = if found.state == "live" { before } else { lost };
+            let before = if found.state == "live" { before } else { abandoned };
             if !found.referred && found.touched_at < before {
                 context.check()?;
                 dropped += usize::from(collect_blob(registry, &found.sha256, before).await?);

@@ -18,6 +18,7 @@ mod step;
 mod timing;
 mod upstream;
 
+use futures::FutureExt;
 use kapelle_composer::PackageName;
 use kapelle_storage::db::package_references;
 use kapelle_storage::db::packages::{self, Package};
@@ -69,14 +70,14 @@ async fn synchronize(context: &JobContext, package: &Package) -> Result<String, 
         return Ok("nothing changed".to_owned());
     }
     let name = observation.name(package)?;
-    let mut plan = timed("plan", plan::plan(context, package, &name, &observation)).await?;
-    let held = timed("protect", protect::old_references(context, package, &plan)).await?;
+    let mut plan = timed("plan", plan::plan(context, package, &name, &observation).boxed()).await?;
+    let held = timed("protect", protect::old_references(context, package, &plan).boxed()).await?;
     if !held.is_empty() {
         observation.hold(&held);
         plan = plan::plan(context, package, &name, &observation).await?;
     }
     let publish = publish::publish(context, package, &name, &observation, plan);
-    let published = timed("publish", publish).await?;
+    let published = timed("publish", publish.boxed()).await?;
     match observation.held.iter().next() {
         None => Ok(summary(&name, published)),
         Some((held, reason)) => Err(JobError::Retry(format!(

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use futures::FutureExt;
 use kapelle_storage::StorageError;
 use kapelle_storage::db::package_refs::PackageRef;
 use kapelle_storage::db::packages::Package;
@@ -93,7 +94,7 @@ pub(super) async fn observe(
     package: &Package,
 ) -> Result<Observation, JobError> {
     let mut upstream = Upstream::of(context, package).await?;
-    let listing = timed("list", upstream.list(context)).await?;
+    let listing = timed("list", upstream.list(context).boxed()).await?;
     if listing.refs.is_empty() && package.name.is_some() {
         return Err(JobError::Fail(format!(
             "{} has no branches and tags any more. Everything published stays; \
@@ -150,7 +151,7 @@ async fn look(
     let mut changed = Vec::new();
     // Also when nothing differs: the mirror may be another machine's, or have been lost.
     if !difference.is_empty() || !has_all(mirror, listing).await? {
-        let at = timed("fetch", fetch(mirror, upstream, listing, &difference)).await?;
+        let at = timed("fetch", fetch(mirror, upstream, listing, &difference).boxed()).await?;
         for (name, commit) in &mut difference.read {
             // Upstream may have moved on since it listed its refs.
             if let Some(fetched) = at.get(name) {
@@ -160,7 +161,7 @@ async fn look(
         context.check()?;
         let published = bytes_besides(&live, &difference);
         let read = read::read(context, mirror, difference.read, published);
-        changed = timed("read", read).await?;
+        changed = timed("read", read.boxed()).await?;
     }
     let root = changed
         .iter()

@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn the_last_word_counts_however_many_there_are() {
         let mut announced = Announced::default();
-        for seq in 0..(2 * SLACK as i64) {
+        for seq in 0..i64::try_from(2 * SLACK).unwrap() {
             let name = format!("acme/{}", seq % 1_000);
             let action = if seq % 2 == 0 { "update" } else { "delete" };
             announced.hear(&change(seq, action, &name));

@@ -236,7 +236,7 @@ on_both_databases! {
             let details = package::show(&scene.other, &Actor::Operator, scene.world.organization_id, &id).await;
             details.unwrap().lost.into_iter().map(|lost| lost.reference).collect::<Vec<_>>()
         };
-        assert_eq!(shown().await, [scene.old.clone()]);
+        assert_eq!(shown().await, std::slice::from_ref(&scene.old));
         let (subject, detail) = scene.world.audited("dist.lose").await;
         assert_eq!((subject.as_str(), detail.contains(&scene.old)), ("acme/lib", true));
         let lost = scene.download(&scene.other, &scene.old).await.unwrap_err();

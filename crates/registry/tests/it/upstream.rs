@@ -248,7 +248,7 @@ on_both_databases! {
             vec![&commit, &tree, &manifest],
             vec![&commit, &noise, &old],
         ] {
-            let names = sent.iter().map(|name| format!("{name}\n")).collect::<String>();
+            let names = sent.iter().fold(String::new(), |names, name| names + name + "\n");
             upstream.spoil(Stage::Pack, Fault::Pack(packed(objects, &names)));
             let sentence = upstream.fails().await;
             assert!(sentence.contains("/acme/lib.git"), "{sent:?}: {sentence}");

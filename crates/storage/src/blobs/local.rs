@@ -132,7 +132,7 @@ mod tests {
     const SIZE: usize = 3 * PIECE + 5;
 
     fn file() -> (File, Vec<u8>) {
-        let bytes: Vec<u8> = (0..SIZE).map(|at| (at % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..=250).cycle().take(SIZE).collect();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes).unwrap();
         (file, bytes)

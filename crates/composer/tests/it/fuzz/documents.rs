@@ -181,7 +181,7 @@ fn value(script: &mut Script<'_>, depth: u8) -> Value {
             .map(|_| value(script, depth - 1))
             .collect(),
         _ => {
-            let keys = if script.byte() % 2 == 0 {
+            let keys = if script.byte().is_multiple_of(2) {
                 ["x", "y"]
             } else {
                 ["y", "x"]

@@ -259,8 +259,8 @@ impl World {
     /// Both holders read everything, through the one cache and without.
     pub(super) async fn look(&mut self, when: &str) {
         for slot in 0..self.holders.len() {
-            for organization in 0..ORGANIZATIONS.len() {
-                for place in places(ORGANIZATIONS[organization]) {
+            for (organization, slug) in ORGANIZATIONS.iter().enumerate() {
+                for place in places(slug) {
                     self.look_at(slot, organization, &place, when).await;
                 }
             }
@@ -292,7 +292,7 @@ impl World {
 
     /// What is served of each package is what its repository has, once everything is done.
     pub(super) async fn compare_with_repositories(&mut self, when: &str) {
-        for at in 0..PACKAGES.len() {
+        for (at, (organization, name)) in PACKAGES.iter().enumerate() {
             let followed = &mut self.packages[at];
             if followed.live && !followed.renamed {
                 followed.published = refs(&followed.repository);
@@ -301,7 +301,6 @@ impl World {
                 continue;
             }
             let (live, published) = (followed.live, followed.published.clone());
-            let (organization, name) = PACKAGES[at];
             let token = if at == 2 {
                 &self.app.tokens.stranger
             } else {

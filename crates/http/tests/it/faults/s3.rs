@@ -4,8 +4,6 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use axum::ServiceExt;
-use axum::extract::Request;
 use axum::http::Method;
 use kapelle_registry::clock::HOUR;
 use kapelle_registry::jobs::{End, Ran};

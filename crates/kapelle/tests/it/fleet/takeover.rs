@@ -46,7 +46,7 @@ impl Stalled {
                 .count()
         };
         eventually("the fetch", async || (posts() >= 3).then_some(())).await;
-        upstream.change(|server| server.without_fault());
+        upstream.change(kapelle_testing::git_server::GitServerBuilder::without_fault);
         Self {
             fleet,
             repository,

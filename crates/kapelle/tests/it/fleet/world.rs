@@ -35,7 +35,8 @@ impl Fleet {
         };
         let setup = ["setup", "--organization", "acme"];
         let made = fleet.machine().json(&setup).await;
-        fleet.token = made["composer_token"].as_str().expect("a token").to_owned();
+        let token = made["composer_token"].as_str().expect("a token");
+        token.clone_into(&mut fleet.token);
         fleet
     }
 
@@ -147,7 +148,7 @@ pub(super) async fn references(server: &str, token: &str, path: &str) -> Vec<(St
 pub(super) fn client() -> reqwest::Client {
     let builder = reqwest::Client::builder()
         .no_proxy()
-        .timeout(Duration::from_secs(60));
+        .timeout(Duration::from_mins(1));
     builder.build().expect("a plain client")
 }
 
