@@ -17,6 +17,7 @@ import os
 import pathlib
 import resource
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -253,7 +254,6 @@ class Hook:
 
 def fill(kapelle, packages):
     """Adds packages that nothing happens to, written as rows: what stands beside must not matter."""
-    import sqlite3
     now = int(time.time() * 1000)
     database = sqlite3.connect(kapelle.data / "kapelle.sqlite")
     for number in range(packages):
