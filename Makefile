@@ -12,6 +12,9 @@ test: ## run all tests, installing what they need
 bench: ## compare the release build with what is as fast as can be
 	cargo build --release -p kapelle
 	benches/hot.py --kapelle target/release/kapelle
+	benches/dists.py --kapelle target/release/kapelle
+	benches/imports.py --kapelle target/release/kapelle
+	cargo run --release -p kapelle-composer --example matching
 
 soak: ## kill everything 1,000 times, on SQLite and on PostgreSQL; KILLS=100 SEED=7 for other numbers
 	cargo build --profile quick -p kapelle --features failpoints

@@ -162,7 +162,9 @@ mod tests {
     #[tokio::test]
     async fn a_disk_that_was_full_does_not_end_writing() {
         let folder = tempfile::tempdir().unwrap();
-        let pools = Pools::open(folder.path().join("full.sqlite")).await.unwrap();
+        let pools = Pools::open(folder.path().join("full.sqlite"))
+            .await
+            .unwrap();
         let run = async |sql: &'static str| sqlx::query(sql).execute(&pools.writer).await.map(drop);
         run("CREATE TABLE filled (bytes BLOB)").await.unwrap();
         run("PRAGMA max_page_count = 10").await.unwrap();

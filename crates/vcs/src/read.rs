@@ -248,7 +248,8 @@ pub(crate) fn contents_of(mut answer: Bytes) -> Result<Vec<(String, Bytes)>, Str
     while let Some(end) = answer.iter().position(|byte| *byte == b'\n') {
         let header = String::from_utf8_lossy(&answer[..end]).into_owned();
         let object = object(&header);
-        let Some((oid, size)) = object.and_then(|it| Some((it.oid, usize::try_from(it.size).ok()?)))
+        let Some((oid, size)) =
+            object.and_then(|it| Some((it.oid, usize::try_from(it.size).ok()?)))
         else {
             return Err(header);
         };

@@ -267,6 +267,8 @@ fn signature(secret: &str, body: &[u8]) -> String {
 
 fn readable(body: &[u8]) -> String {
     String::from_utf8_lossy(body)
+        .replace('\0', "")
+        .replace("%00", "")
         .replace("%2F", "/")
         .replace("\\/", "/")
 }

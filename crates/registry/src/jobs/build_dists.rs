@@ -1,7 +1,7 @@
 //! `BuildDists`: build the dist of every published commit of a package that has none yet.
 
-use std::fmt::Write;
 use std::collections::HashSet;
+use std::fmt::Write;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use kapelle_storage::db::dists::Dist;

@@ -88,7 +88,11 @@ async fn collect_blobs(context: &JobContext) -> Result<usize, JobError> {
         };
         after.clone_from(&last.sha256);
         for found in page {
-            let before = if found.state == "live" { before } else { abandoned };
+            let before = if found.state == "live" {
+                before
+            } else {
+                abandoned
+            };
             if !found.referred && found.touched_at < before {
                 context.check()?;
                 dropped += usize::from(collect_blob(registry, &found.sha256, before).await?);

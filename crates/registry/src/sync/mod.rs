@@ -70,8 +70,16 @@ async fn synchronize(context: &JobContext, package: &Package) -> Result<String, 
         return Ok("nothing changed".to_owned());
     }
     let name = observation.name(package)?;
-    let mut plan = timed("plan", plan::plan(context, package, &name, &observation).boxed()).await?;
-    let held = timed("protect", protect::old_references(context, package, &plan).boxed()).await?;
+    let mut plan = timed(
+        "plan",
+        plan::plan(context, package, &name, &observation).boxed(),
+    )
+    .await?;
+    let held = timed(
+        "protect",
+        protect::old_references(context, package, &plan).boxed(),
+    )
+    .await?;
     if !held.is_empty() {
         observation.hold(&held);
         plan = plan::plan(context, package, &name, &observation).await?;

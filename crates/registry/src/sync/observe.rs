@@ -151,7 +151,11 @@ async fn look(
     let mut changed = Vec::new();
     // Also when nothing differs: the mirror may be another machine's, or have been lost.
     if !difference.is_empty() || !has_all(mirror, listing).await? {
-        let at = timed("fetch", fetch(mirror, upstream, listing, &difference).boxed()).await?;
+        let at = timed(
+            "fetch",
+            fetch(mirror, upstream, listing, &difference).boxed(),
+        )
+        .await?;
         for (name, commit) in &mut difference.read {
             // Upstream may have moved on since it listed its refs.
             if let Some(fetched) = at.get(name) {

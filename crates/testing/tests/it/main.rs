@@ -1,5 +1,10 @@
 //! Tests of the test fixtures themselves, and of the workspace's shape.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails with the place"
+)]
+
 mod architecture;
 mod composer;
 mod documentation;

@@ -44,7 +44,13 @@ async fn a_cut_closes_what_is_open_and_takes_what_is_new() {
     assert_eq!(proxy.connections(), 1);
 
     proxy.cut();
-    assert_eq!(timeout(SILENCE, first.read(&mut [0])).await.unwrap().unwrap_or(0), 0);
+    assert_eq!(
+        timeout(SILENCE, first.read(&mut [0]))
+            .await
+            .unwrap()
+            .unwrap_or(0),
+        0
+    );
     let mut second = TcpStream::connect(proxy.address()).await.unwrap();
     assert!(answers(&mut second).await);
 }

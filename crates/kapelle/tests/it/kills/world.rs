@@ -98,7 +98,9 @@ impl World {
         let row = row.expect("the blobs can be read");
         drop(connection);
         database.close().await;
-        if let Some(row) = row { row.state == "live" } else {
+        if let Some(row) = row {
+            row.state == "live"
+        } else {
             let blobs = blobs_of(&self.installation);
             let exists = blobs.exists(&Sha256::digest(ORPHAN)).await;
             exists.expect("the folder of blobs can be read")
