@@ -172,7 +172,12 @@ impl World {
                 let (id, _) = self.named(at);
                 let url = self.packages[at].repository.url();
                 let done = package::add(&self.app.registry, &Actor::Operator, id, &url, None).await;
-                self.packages[at].live |= done.is_ok();
+                let followed = &mut self.packages[at];
+                followed.live |= done.is_ok();
+                if done.is_ok() && followed.renamed {
+                    // A repository that is added anew has the name that it says now.
+                    followed.published.clear();
+                }
             }
             Change::Token(slot, organization, expires) => {
                 self.holders[slot] = self.new_token(organization, expires).await;
