@@ -137,6 +137,9 @@ impl Work<'_> {
                 .map(|commit| build_one(context, package, commit, &workshop))
                 .collect();
             let mut builds = stream::iter(builds).buffer_unordered(AT_ONCE);
+            let mut failures = Vec::new();
+            // Nothing is waited for in here but the builds: those that are under way stand still meanwhile, and one of them
+            // may hold the database's writer.
             while let Some((commit, built)) = builds.try_next().await? {
                 match built {
                     Ok(dist) => self.tally.count(&dist),
@@ -146,11 +149,12 @@ impl Work<'_> {
                         self.tally.failed += 1;
                         let is_unbuildable = matches!(error, DistError::Unbuildable { .. });
                         self.tally.unbuildable += usize::from(is_unbuildable);
-                        let line = format!("no dist of {commit}: {error}");
-                        context.log(&[line]).await?;
+                        failures.push(format!("no dist of {commit}: {error}"));
                     }
                 }
             }
+            drop(builds);
+            context.log(&failures).await?;
             let done = self.tally.built + self.tally.failed;
             context.progress(done, self.total, "building dists").await?;
             sync::republish(context, package.id).await?;

@@ -1,7 +1,7 @@
 //! Large synchronizations, and those that are cut short: what is there is valid, and the next one finishes.
 
 use kapelle_registry::jobs::End;
-use kapelle_registry::{Actor, package};
+use kapelle_registry::{Actor, Limits, package};
 use kapelle_storage::db::package_refs;
 use kapelle_storage::db::packages::Package;
 use kapelle_testing::git::{FIRST_COMMIT_SECONDS, GitRepository};
@@ -52,6 +52,21 @@ on_both_databases! {
         assert_eq!(world.sync(&package).await.end, End::Success);
         assert_eq!(world.numbers("p2/acme/lib.json").await.len(), 600);
         assert_eq!(world.sync(&package).await.message, "nothing changed");
+    }
+
+    async fn archives_that_cannot_be_built_hold_up_no_others(url: String) {
+        let world = World::with_limits(&url, Limits { entries: 2, ..Limits::default() }).await;
+        let repository = GitRepository::new();
+        for patch in 0..60 {
+            let mut commit = repository.commit("main").orphan().file("composer.json", LIB).file("patch", patch.to_string());
+            if patch % 2 == 0 {
+                commit = commit.file("too-many", "");
+            }
+            repository.tag(&format!("1.0.{patch}"), &commit.create());
+        }
+        world.add(&repository).await;
+        let built = world.worker.run_until_idle().await.unwrap().pop().unwrap();
+        assert_eq!((built.end, &*built.message), (End::Error, "built 30 dists, 30 failed: see the job's log"));
     }
 
     async fn a_tag_deleted_after_a_synchronization_was_cut_short_is_taken_back(url: String) {
