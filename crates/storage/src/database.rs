@@ -110,6 +110,16 @@ impl Database {
             .map_err(|source| self.unreachable(source))
     }
 
+    /// Opens every connection for reading that an SQLite file may have. Each of them has a thread, which keeps the priority
+    /// of the thread that opened it.
+    pub async fn open_readers(&self) -> Result<()> {
+        let opened = match &*self.0 {
+            Pools::Sqlite(pools) => pools.open_readers().await,
+            Pools::Postgres(_) => Ok(()),
+        };
+        opened.map_err(|source| self.unreachable(source))
+    }
+
     /// Like [`read`](Self::read), beside those who wait there: there is one such connection, for whoever has to know
     /// in time what others have changed.
     pub async fn read_aside(&self) -> Result<Connection> {

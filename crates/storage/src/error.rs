@@ -188,7 +188,8 @@ impl StorageError {
 }
 
 /// SQLite's primary codes for a database that others keep busy, or that is not there.
-const SQLITE_OUTAGE: [i64; 3] = [5, 6, 14];
+const SQLITE_OUTAGE: [i64; 3] = [SQLITE_BUSY, 6, 14];
+const SQLITE_BUSY: i64 = 5;
 /// PostgreSQL's: connection lost, no resources, stopping or starting, too slow, waited too long for a lock, a deadlock
 /// or a conflict that is over now, a standby.
 const POSTGRES_OUTAGE: [&str; 11] = [
@@ -211,6 +212,14 @@ fn is_outage(error: &sqlx::Error) -> bool {
     }
     let code: Option<i64> = code.parse().ok();
     code.is_some_and(|code| SQLITE_OUTAGE.contains(&(code & 0xff)))
+}
+
+/// Whether an SQLite file is busy with another connection.
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error
+        .as_database_error()
+        .and_then(|error| error.code()?.parse::<i64>().ok());
+    code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
 }
 
 /// SQLite's primary codes for a file that cannot be written: read-only, input or output error, full.

@@ -5,13 +5,18 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
+use tokio::time::{Instant, sleep};
 
+use crate::error::is_busy;
 use crate::{Result, StorageError};
 
 /// How long a statement waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(10);
+/// How soon somebody who found the file busy where SQLite itself does not wait comes back.
+const AGAIN: Duration = Duration::from_millis(20);
 const READERS: u32 = 8;
 /// More than there are statements, so that each is prepared once per connection.
 pub(crate) const STATEMENTS: usize = 300;
@@ -36,15 +41,12 @@ impl Pools {
             database: format!("sqlite:{}", path.display()),
             source,
         };
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(BUSY * 3)
-            .connect_with(options(&path))
-            .await
-            .map_err(connect)?;
+        let writer = open_writer(&path).await.map_err(connect)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(BUSY)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .connect_with(reader_options(&path))
             .await
             .map_err(connect)?;
@@ -63,6 +65,12 @@ impl Pools {
             aside,
             file,
         })
+    }
+
+    /// Opens all connections for reading that there may be; they stay.
+    pub(crate) async fn open_readers(&self) -> Result<(), sqlx::Error> {
+        let opened = (0..READERS).map(|_| self.readers.acquire());
+        try_join_all(opened).await.map(drop)
     }
 
     /// Begins a transaction for writing.
@@ -88,6 +96,23 @@ impl Pools {
         Err(StorageError::FileMoved {
             path: self.path.clone(),
         })
+    }
+}
+
+/// Opens the connection that writes. Several processes may be the first on a new file: each of them gives it its
+/// write-ahead log, and for that SQLite lets nobody wait, whatever the timeout is.
+async fn open_writer(path: &Path) -> Result<SqlitePool, sqlx::Error> {
+    let deadline = Instant::now() + BUSY;
+    loop {
+        let opened = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(BUSY * 3)
+            .connect_with(options(path))
+            .await;
+        match opened {
+            Err(error) if is_busy(&error) && Instant::now() < deadline => sleep(AGAIN).await,
+            outcome => return outcome,
+        }
     }
 }
 
