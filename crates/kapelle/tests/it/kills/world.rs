@@ -44,7 +44,10 @@ pub(super) struct World {
 impl World {
     pub(super) async fn new(shape: Shape, database: Option<&str>) -> Self {
         let upstream = Upstream::new(shape);
-        let mut installation = Installation::new().set("KAPELLE_SERVER__PUBLIC_URL", PUBLIC_URL);
+        // On a slow machine a heartbeat would come into some runs and not into others.
+        let mut installation = Installation::new()
+            .set("KAPELLE_SERVER__PUBLIC_URL", PUBLIC_URL)
+            .set("KAPELLE_JOBS__LEASE", "1h");
         if let Some(url) = database {
             installation = installation.set("DATABASE_URL", url);
         }
