@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
+use futures::StreamExt;
 use kapelle_failpoint::reach_from;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
@@ -174,17 +175,47 @@ pub(crate) async fn execute_one(
     }
 }
 
-/// Runs a query and reads all its rows.
-pub(crate) async fn fetch_all<T: FromRow>(
+/// Runs an update that must hit a row of `table` for each of `keys`, which are all different.
+pub(crate) async fn execute_each(
+    on: &mut impl Handle,
+    sql: Statement,
+    values: &[Value<'_>],
+    table: &'static str,
+    keys: &[i64],
+) -> Result<()> {
+    let changed = execute(on, sql, values).await?;
+    if usize::try_from(changed) == Ok(keys.len()) {
+        return Ok(());
+    }
+    Err(StorageError::RowMissing {
+        table,
+        key: format!("for each of {keys:?}"),
+    })
+}
+
+/// Runs a query and reads all its rows; those of SQLite one by one, so that memory does not hold all of them twice.
+pub(crate) async fn fetch_all<T: FromRow + Send>(
     on: &mut impl Handle,
     sql: Statement,
     values: &[Value<'_>],
 ) -> Result<Vec<T>> {
-    rows(on.session(), sql, values)
-        .await?
-        .iter()
-        .map(T::from_row)
-        .collect()
+    match on.session() {
+        Session::Sqlite(connection) => {
+            let arguments = value::arguments::<Sqlite>(sql.sqlite, values)?;
+            let mut rows = sqlx::query_with(sql.sqlite, arguments).fetch(connection);
+            let mut all = Vec::new();
+            while let Some(row) = rows.next().await {
+                let row = row.map_err(|source| StorageError::query(sql.sqlite, source))?;
+                all.push(T::from_row(&Row::Sqlite(row))?);
+            }
+            Ok(all)
+        }
+        session => rows(session, sql, values)
+            .await?
+            .iter()
+            .map(T::from_row)
+            .collect(),
+    }
 }
 
 /// Runs a query and reads its first row, if there is one.

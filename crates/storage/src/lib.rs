@@ -13,6 +13,7 @@ mod hidden;
 mod migrate;
 mod postgres;
 mod row;
+mod rows;
 mod sqlite;
 mod statement;
 mod value;

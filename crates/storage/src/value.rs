@@ -41,9 +41,16 @@ value_from! {
     bool => Bool |value| Some(value);
 }
 
-/// The values in a database's form; `sql` is for the error.
-///
 /// The only place where NUL in text is refused: PostgreSQL cannot store it, SQLite would.
+pub(crate) fn storable(text: &str) -> Result<&str> {
+    if text.contains('\0') {
+        let text = text.chars().take(60).collect();
+        return Err(StorageError::NulInText { text });
+    }
+    Ok(text)
+}
+
+/// The values in a database's form; `sql` is for the error.
 pub(crate) fn arguments<D: Database>(
     sql: &'static str,
     values: &[Value<'_>],
@@ -58,11 +65,7 @@ where
     for value in values {
         match *value {
             Value::Int(value) => arguments.add(value),
-            Value::Text(Some(text)) if text.contains('\0') => {
-                let text = text.chars().take(60).collect();
-                return Err(StorageError::NulInText { text });
-            }
-            Value::Text(value) => arguments.add(value),
+            Value::Text(value) => arguments.add(value.map(storable).transpose()?),
             Value::Bytes(value) => arguments.add(value),
             Value::Bool(value) => arguments.add(value),
         }

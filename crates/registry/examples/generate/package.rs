@@ -228,7 +228,7 @@ impl Plan {
             version_normalized: normalized,
             ref_name,
             reference: hex::encode(dice.bytes::<20>()),
-            manifest: manifest(package, number, dice),
+            manifest: manifest(package, number, dice).into(),
             default_branch: is_branch,
             released_at,
             published_at: released_at,

@@ -4,7 +4,8 @@ use kapelle_registry::Registry;
 use kapelle_registry::document::PackageDocuments;
 use kapelle_storage::db::audit::{self, NewAuditEntry};
 use kapelle_storage::db::package_refs::PackageRef;
-use kapelle_storage::db::packages::{self, Identity, NewPackage};
+use kapelle_storage::db::packages::{self, Identity, NewPackage, Package};
+use kapelle_storage::db::versions::Version;
 use kapelle_storage::db::{
     blobs, dists, package_references, package_refs, provided_names, versions,
 };
@@ -25,29 +26,65 @@ pub(crate) async fn write(
     registry: &Registry,
     batch: Vec<(Generated, PackageDocuments)>,
 ) -> Result<Written, Box<dyn std::error::Error>> {
-    let mut written = Written::default();
+    let (mut generated, documents): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
     let mut transaction = registry.database().write().await?;
-    for (generated, documents) in &batch {
-        write_package(&mut transaction, generated, documents).await?;
-        written.packages += 1;
-        written.versions += generated.versions.len();
-        written.names.extend(generated.package.name.clone());
+    for Generated {
+        package,
+        versions,
+        dists,
+    } in &mut generated
+    {
+        package.id = insert(&mut transaction, package).await?;
+        for version in versions {
+            version.package_id = package.id;
+        }
+        for dist in dists {
+            dist.package_id = package.id;
+        }
     }
-    for (_, documents) in &batch {
+    let now = registry.now();
+    write_versions(&mut transaction, &generated, now).await?;
+    let dists = || generated.iter().flat_map(|generated| &generated.dists);
+    let names = dists().map(|dist| (dist.sha256.as_slice(), dist.size));
+    blobs::insert_all(&mut transaction, names, now).await?;
+    dists::insert_all(&mut transaction, dists()).await?;
+    let provided = generated.iter().zip(&documents);
+    let provided = provided.flat_map(|(Generated { package, .. }, documents)| {
+        let names = documents.provided.iter();
+        names.map(|name| (package.id, name.as_str()))
+    });
+    provided_names::add(&mut transaction, provided).await?;
+    for documents in &documents {
         documents.write(registry, &mut transaction).await?;
     }
     transaction.commit().await?;
-    Ok(written)
+    Ok(Written {
+        packages: generated.len(),
+        versions: generated.iter().map(|one| one.versions.len()).sum(),
+        names: generated
+            .into_iter()
+            .filter_map(|one| one.package.name)
+            .collect(),
+    })
 }
 
-async fn write_package(
+/// Versions, their commits and their refs.
+async fn write_versions(
     transaction: &mut Transaction,
-    generated: &Generated,
-    documents: &PackageDocuments,
+    generated: &[Generated],
+    now: i64,
 ) -> Result<(), StorageError> {
-    let Generated {
-        package, versions, ..
-    } = generated;
+    let all = || generated.iter().flat_map(|generated| &generated.versions);
+    versions::insert(transaction, all(), now).await?;
+    let commits = all().map(|version| (version.package_id, version.reference.as_str()));
+    package_references::publish(transaction, commits, "generated", now).await?;
+    let refs: Vec<_> = all().map(seen).collect();
+    let refs = refs.iter().map(|(package_id, seen)| (*package_id, seen));
+    package_refs::upsert(transaction, refs).await
+}
+
+/// The package's key.
+async fn insert(transaction: &mut Transaction, package: &Package) -> Result<i64, StorageError> {
     let now = package.created_at;
     let new = NewPackage {
         organization_id: package.organization_id,
@@ -68,12 +105,6 @@ async fn write_package(
         default_branch: package.default_branch.as_deref(),
     };
     packages::set_identity(transaction, id, identity).await?;
-    for version in versions {
-        versions::insert(transaction, id, content(version), version.published_at, now).await?;
-        package_references::publish(transaction, id, &version.reference, "generated", now).await?;
-    }
-    provided_names::replace(transaction, id, &documents.provided).await?;
-    package_refs::upsert(transaction, id, &refs(generated)).await?;
     packages::set_synced(transaction, id, now, None).await?;
     for (action, subject) in [
         ("package.add", &package.repository_url),
@@ -92,43 +123,14 @@ async fn write_package(
         };
         audit::insert(transaction, entry).await?;
     }
-    write_dists(transaction, id, generated).await
+    Ok(id)
 }
 
-async fn write_dists(
-    transaction: &mut Transaction,
-    package_id: i64,
-    generated: &Generated,
-) -> Result<(), StorageError> {
-    for dist in &generated.dists {
-        blobs::touch(transaction, &dist.sha256, dist.size, dist.created_at).await?;
-        let dist = dists::Dist {
-            package_id,
-            ..dist.clone()
-        };
-        dists::insert_if_absent(transaction, &dist).await?;
-    }
-    Ok(())
-}
-
-fn refs(generated: &Generated) -> Vec<PackageRef> {
-    let seen = |version: &versions::Version| PackageRef {
+fn seen(version: &Version) -> (i64, PackageRef) {
+    let seen = PackageRef {
         name: version.ref_name.clone(),
         commit_id: version.reference.clone(),
         error: None,
     };
-    generated.versions.iter().map(seen).collect()
-}
-
-fn content(version: &versions::Version) -> versions::Content<'_> {
-    versions::Content {
-        version: &version.version,
-        version_normalized: &version.version_normalized,
-        stability: &version.stability,
-        ref_name: &version.ref_name,
-        reference: &version.reference,
-        manifest: &version.manifest,
-        default_branch: version.default_branch,
-        released_at: version.released_at,
-    }
+    (version.package_id, seen)
 }

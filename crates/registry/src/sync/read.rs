@@ -3,6 +3,8 @@
 //! Whoever can push upstream chooses how many refs there are and how large each composer.json is, so few are in
 //! memory at once, and all that a package publishes have a limit together.
 
+use std::sync::Arc;
+
 use kapelle_composer::{Manifest, branch_version, tag_matches, tag_version};
 use kapelle_vcs::{FileAtCommit, FileContent, Mirror, Objects, Oid, VcsError};
 
@@ -38,7 +40,7 @@ pub(super) struct Candidate {
     /// As versions are compared.
     pub(super) normalized: String,
     /// composer.json as committed.
-    pub(super) manifest: String,
+    pub(super) manifest: Arc<str>,
 }
 
 /// Reads composer.json at each of `refs` (name and commit). `published` is how many bytes of composer.json the
@@ -133,12 +135,12 @@ fn declared_name(manifest: &Manifest) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn parse(content: FileContent, limit: u64) -> Result<(Manifest, String), String> {
+fn parse(content: FileContent, limit: u64) -> Result<(Manifest, Arc<str>), String> {
     match content {
         FileContent::Found(bytes) => {
             let manifest = limits::manifest(&bytes).map_err(|error| error.to_string())?;
-            let text = String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string())?;
-            Ok((manifest, text))
+            let text = str::from_utf8(&bytes).map_err(|error| error.to_string())?;
+            Ok((manifest, text.into()))
         }
         FileContent::Missing | FileContent::Folder => Err("there is no composer.json".to_owned()),
         FileContent::NoCommit => Err("it does not point to a commit".to_owned()),
@@ -148,7 +150,7 @@ fn parse(content: FileContent, limit: u64) -> Result<(Manifest, String), String>
     }
 }
 
-fn candidate(ref_name: &str, manifest: &Manifest, text: String) -> Result<Candidate, String> {
+fn candidate(ref_name: &str, manifest: &Manifest, text: Arc<str>) -> Result<Candidate, String> {
     if manifest.is_empty() {
         return Err("composer.json says nothing".to_owned());
     }

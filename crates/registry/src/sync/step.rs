@@ -108,20 +108,18 @@ impl Step<'_> {
         } = self.publication;
         claim_name(transaction, package, identity).await?;
         // First, so that another ref can take a removed version's place.
-        for version in self.removed {
-            versions::remove(transaction, version.id, now).await?;
-        }
-        for version in self.versions {
-            let row = content(version);
-            if version.id == 0 {
-                versions::insert(transaction, package.id, row, version.published_at, now).await?;
-            } else {
-                versions::update(transaction, version.id, row, now).await?;
-            }
-            let depot = context.registry.depot();
-            package_references::publish(transaction, package.id, &version.reference, depot, now)
-                .await?;
-        }
+        let removed: Vec<i64> = self.removed.iter().map(|version| version.id).collect();
+        versions::remove(transaction, &removed, now).await?;
+        let (new, changed): (Vec<_>, Vec<_>) =
+            self.versions.iter().partition(|version| version.id == 0);
+        versions::update(transaction, changed, now).await?;
+        versions::insert(transaction, new, now).await?;
+        let commits = self
+            .versions
+            .iter()
+            .map(|version| (package.id, version.reference.as_str()));
+        let depot = context.registry.depot();
+        package_references::publish(transaction, commits, depot, now).await?;
         Ok(())
     }
 }
@@ -149,7 +147,8 @@ async fn write_refs(
     package_id: i64,
     refs: Refs<'_>,
 ) -> Result<(), JobError> {
-    package_refs::upsert(transaction, package_id, refs.seen).await?;
+    let seen = refs.seen.iter().map(|seen| (package_id, seen));
+    package_refs::upsert(transaction, seen).await?;
     package_refs::delete(transaction, package_id, refs.gone).await?;
     Ok(())
 }
@@ -209,17 +208,4 @@ async fn finish(
     };
     jobs::enqueue(registry, transaction, &dists).await?;
     Ok(())
-}
-
-fn content(version: &Version) -> versions::Content<'_> {
-    versions::Content {
-        version: &version.version,
-        version_normalized: &version.version_normalized,
-        stability: &version.stability,
-        ref_name: &version.ref_name,
-        reference: &version.reference,
-        manifest: &version.manifest,
-        default_branch: version.default_branch,
-        released_at: version.released_at,
-    }
 }

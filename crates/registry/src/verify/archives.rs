@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use futures::{TryStreamExt, stream};
 use kapelle_archive::{ArchiveError, Limits, read_root_file};
@@ -63,7 +64,7 @@ pub(super) async fn check(walk: &Walk<'_>, package: &Package) -> Result<(), Veri
     }
     let database = walk.registry.database();
     let live = versions::list_live(&mut database.read().await?, package.id).await?;
-    let manifests: HashMap<String, String> = live
+    let manifests: HashMap<String, Arc<str>> = live
         .into_iter()
         .map(|version| (version.reference, version.manifest))
         .collect();
@@ -78,7 +79,7 @@ pub(super) async fn check(walk: &Walk<'_>, package: &Package) -> Result<(), Veri
         after.clone_from(&last.reference);
         stream::iter(page.into_iter().map(Ok::<_, VerifyError>))
             .try_for_each_concurrent(PARALLEL, async |dist| {
-                let manifest = manifests.get(&dist.reference).map(String::as_str);
+                let manifest = manifests.get(&dist.reference).map(|manifest| &**manifest);
                 let about = walk.about(package).reference(&dist.reference);
                 walk.confirm(about, async || look(walk, &dist, manifest).await)
                     .await

@@ -9,6 +9,7 @@ use super::{Flag, Number};
 use crate::Result;
 use crate::handle::{Handle, Transaction, execute, fetch_all, fetch_one, fetch_optional};
 use crate::row::columns;
+use crate::rows::Rows;
 use crate::statement::sql;
 use crate::value::values;
 
@@ -50,6 +51,29 @@ pub async fn touch(tx: &mut Transaction, sha256: &[u8], size: i64, now: i64) -> 
     } else {
         Touched::Deleting
     })
+}
+
+/// Announces blobs, each with its size, that no collector can know of yet: for who fills a database at once.
+pub async fn insert_all<'b>(
+    tx: &mut Transaction,
+    blobs: impl IntoIterator<Item = (&'b [u8], i64)>,
+    now: i64,
+) -> Result<()> {
+    let sql = sql!(
+        sqlite: "INSERT INTO blobs (sha256, size, state, touched_at)
+             SELECT unhex(value ->> 0), value ->> 1, 'live', $2 FROM jsonb_each($1)",
+        postgres: "INSERT INTO blobs (sha256, size, state, touched_at)
+             SELECT decode(value ->> 0, 'hex'), CAST(value ->> 1 AS BIGINT), 'live', CAST($2 AS BIGINT)
+             FROM jsonb_array_elements(CAST($1 AS JSONB))",
+    );
+    let mut rows = Rows::default();
+    for (sha256, size) in blobs {
+        rows.push(values![sha256, size])?;
+    }
+    let Some(rows) = rows.json() else {
+        return Ok(());
+    };
+    execute(tx, sql, values![&rows, now]).await.map(|_| ())
 }
 
 /// The blob with this name.

@@ -1,11 +1,12 @@
 //! The sequence of changes: the truth between processes, and Composer's `metadata-changes-url`.
 
 use super::Number;
-use crate::Result;
 use crate::handle::{Handle, Transaction, execute, fetch_all, fetch_one};
 use crate::row::columns;
+use crate::rows::Rows;
 use crate::statement::sql;
 use crate::value::values;
+use crate::{Engine, Result};
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +24,20 @@ pub struct Change {
 }
 columns!(Change: seq, organization_id, subject, action, name);
 
-/// Notes a change and wakes those who watch when the transaction commits. Returns its place,
-/// max(previous + 1, `now` × 10).
-///
-/// Append **last** before the commit: on PostgreSQL this takes a lock until then, so that places are handed out in
-/// the order in which they become visible.
+impl Change {
+    /// A change that has no place yet.
+    pub fn new(organization_id: i64, subject: &str, action: &str, name: &str) -> Self {
+        Self {
+            seq: 0,
+            organization_id,
+            subject: subject.to_owned(),
+            action: action.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// Notes a change as [`append_all`] does. Returns its place, max(previous + 1, `now` × 10).
 pub async fn append(
     tx: &mut Transaction,
     now: i64,
@@ -36,29 +46,57 @@ pub async fn append(
     action: &str,
     name: &str,
 ) -> Result<i64> {
+    let change = Change::new(organization_id, subject, action, name);
+    append_all(tx, now, &[change]).await
+}
+
+/// Notes changes, giving them one place after the other, and wakes those who watch when the transaction commits. Returns the place
+/// of the last one.
+///
+/// Append **last** before the commit: on PostgreSQL this takes a lock until then, so that places are handed out in
+/// the order in which they become visible.
+pub async fn append_all(tx: &mut Transaction, now: i64, changes: &[Change]) -> Result<i64> {
     hold(tx).await?;
     let sql = sql!(
-        "INSERT INTO changes (seq, organization_id, subject, action, name)
-         SELECT CASE WHEN last.seq >= $1 THEN last.seq + 1 ELSE $1 END, $2, $3, $4, $5
-         FROM (SELECT COALESCE(MAX(seq), 0) AS seq FROM changes) AS last
-         RETURNING seq AS value"
+        sqlite: "INSERT INTO changes (seq, organization_id, subject, action, name)
+             SELECT CASE WHEN last.seq >= $2 THEN last.seq + 1 ELSE $2 END + (value ->> 0), value ->> 1, value ->> 2,
+                 value ->> 3, value ->> 4
+             FROM (SELECT COALESCE(MAX(seq), 0) AS seq FROM changes) AS last, jsonb_each($1)
+             RETURNING seq AS value",
+        postgres: "INSERT INTO changes (seq, organization_id, subject, action, name)
+             SELECT CASE WHEN last.seq >= $2 THEN last.seq + 1 ELSE $2 END + CAST(value ->> 0 AS BIGINT),
+                 CAST(value ->> 1 AS BIGINT), value ->> 2, value ->> 3, value ->> 4
+             FROM (SELECT COALESCE(MAX(seq), 0) AS seq FROM changes) AS last, jsonb_array_elements(CAST($1 AS JSONB))
+             RETURNING seq AS value",
     );
-    let values = values![
-        now.saturating_mul(10),
-        organization_id,
-        subject,
-        action,
-        name
-    ];
-    let row: Number = fetch_one(tx, sql, values).await?;
-    let wake = sql!(sqlite: "SELECT 0", postgres: "SELECT pg_notify('kapelle', '')");
-    execute(tx, wake, values![]).await?;
-    Ok(row.value)
+    let mut rows = Rows::default();
+    for (place, change) in (0_i64..).zip(changes) {
+        rows.push(values![
+            place,
+            change.organization_id,
+            &change.subject,
+            &change.action,
+            &change.name
+        ])?;
+    }
+    let Some(rows) = rows.json() else {
+        return latest(tx).await;
+    };
+    let places: Vec<Number> = fetch_all(tx, sql, values![&rows, now.saturating_mul(10)]).await?;
+    if tx.engine() == Engine::Postgres {
+        let wake = sql!(sqlite: "SELECT 0", postgres: "SELECT pg_notify('kapelle', '')");
+        execute(tx, wake, values![]).await?;
+    }
+    let last = places.iter().map(|place| place.value).max();
+    Ok(last.unwrap_or_default())
 }
 
 /// Keeps others from appending until the transaction ends: who then reads the changes has seen all that come before
-/// what this transaction writes. [`append`] does so by itself.
+/// what this transaction writes. [`append`] does so by itself. On SQLite nobody else writes anyway.
 pub async fn hold(tx: &mut Transaction) -> Result<()> {
+    if tx.engine() == Engine::Sqlite {
+        return Ok(());
+    }
     let lock = sql!(sqlite: "SELECT 0", postgres: "SELECT pg_advisory_xact_lock(5713024002)");
     execute(tx, lock, values![]).await.map(|_| ())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::handle::{Handle, Transaction, execute, fetch_all, fetch_optional};
 use crate::row::columns;
+use crate::rows::Rows;
 use crate::statement::sql;
 use crate::value::values;
 use crate::{Result, StorageError};
@@ -130,6 +131,41 @@ pub async fn insert_if_absent(tx: &mut Transaction, dist: &Dist) -> Result<bool>
         *created_at
     ];
     Ok(execute(tx, sql, values).await? > 0)
+}
+
+/// Adds dists of new packages, whose blobs were announced in the same transaction: for who fills a database at once.
+pub async fn insert_all<'d>(
+    tx: &mut Transaction,
+    dists: impl IntoIterator<Item = &'d Dist>,
+) -> Result<()> {
+    let sql = sql!(
+        sqlite: "INSERT INTO dists (package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at)
+             SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+                 value ->> 7
+             FROM jsonb_each($1)",
+        postgres: "INSERT INTO dists (package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at)
+             SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, decode(value ->> 2, 'hex'), value ->> 3,
+                 CAST(value ->> 4 AS BIGINT), CAST(value ->> 5 AS BOOLEAN), CAST(value ->> 6 AS BOOLEAN),
+                 CAST(value ->> 7 AS BIGINT)
+             FROM jsonb_array_elements(CAST($1 AS JSONB))",
+    );
+    let mut rows = Rows::default();
+    for dist in dists {
+        rows.push(values![
+            dist.package_id,
+            &dist.reference,
+            &dist.sha256,
+            &dist.sha1,
+            dist.size,
+            dist.has_submodules,
+            dist.has_lfs,
+            dist.created_at
+        ])?;
+    }
+    let Some(rows) = rows.json() else {
+        return Ok(());
+    };
+    execute(tx, sql, values![&rows]).await.map(|_| ())
 }
 
 /// Deletes the dist of a purged commit and says whether there was one.

@@ -4,6 +4,7 @@ use super::Text;
 use crate::Result;
 use crate::handle::{Handle, Transaction, execute, fetch_all, fetch_optional};
 use crate::row::columns;
+use crate::rows::Rows;
 use crate::statement::sql;
 use crate::value::values;
 
@@ -21,16 +22,26 @@ columns!(LogLine: job_id, logged_at, line);
 
 /// Appends lines of any jobs.
 pub async fn append(tx: &mut Transaction, lines: &[LogLine]) -> Result<()> {
-    let sql = sql!("INSERT INTO job_log (job_id, logged_at, line) VALUES ($1, $2, $3)");
+    let sql = sql!(
+        sqlite: "INSERT INTO job_log (job_id, logged_at, line)
+             SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each($1)",
+        postgres: "INSERT INTO job_log (job_id, logged_at, line)
+             SELECT CAST(value ->> 0 AS BIGINT), CAST(value ->> 1 AS BIGINT), value ->> 2
+             FROM jsonb_array_elements(CAST($1 AS JSONB))",
+    );
+    let mut rows = Rows::default();
     for LogLine {
         job_id,
         logged_at,
         line,
     } in lines
     {
-        execute(tx, sql, values![*job_id, *logged_at, line]).await?;
+        rows.push(values![*job_id, *logged_at, line])?;
     }
-    Ok(())
+    let Some(rows) = rows.json() else {
+        return Ok(());
+    };
+    execute(tx, sql, values![&rows]).await.map(|_| ())
 }
 
 /// The last line about `text` that a job of a package wrote; `text` stands for itself.

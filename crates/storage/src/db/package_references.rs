@@ -6,6 +6,7 @@ use crate::handle::{
     Handle, Transaction, execute, execute_one, fetch_all, fetch_one, fetch_optional,
 };
 use crate::row::columns;
+use crate::rows::Rows;
 use crate::statement::sql;
 use crate::value::values;
 
@@ -25,19 +26,30 @@ pub struct PackageReference {
 }
 columns!(PackageReference: reference, published_at, purged_at, depot, lost_at);
 
-/// Notes that a commit is published, out of a mirror of `depot`.
-pub async fn publish(
+/// Notes that commits of packages are published, out of mirrors of `depot`; a commit may be there twice.
+pub async fn publish<'c>(
     tx: &mut Transaction,
-    package_id: i64,
-    reference: &str,
+    commits: impl IntoIterator<Item = (i64, &'c str)>,
     depot: &str,
     now: i64,
 ) -> Result<()> {
     let sql = sql!(
-        "INSERT INTO package_references (package_id, reference, published_at, depot) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (package_id, reference) DO UPDATE SET depot = excluded.depot, lost_at = NULL"
+        sqlite: "INSERT INTO package_references (package_id, reference, published_at, depot)
+             SELECT DISTINCT value ->> 0, value ->> 1, $2, $3 FROM jsonb_each($1) WHERE true
+             ON CONFLICT (package_id, reference) DO UPDATE SET depot = excluded.depot, lost_at = NULL",
+        postgres: "INSERT INTO package_references (package_id, reference, published_at, depot)
+             SELECT DISTINCT CAST(value ->> 0 AS BIGINT), value ->> 1, CAST($2 AS BIGINT), CAST($3 AS TEXT)
+             FROM jsonb_array_elements(CAST($1 AS JSONB))
+             ON CONFLICT (package_id, reference) DO UPDATE SET depot = excluded.depot, lost_at = NULL",
     );
-    execute(tx, sql, values![package_id, reference, now, depot])
+    let mut rows = Rows::default();
+    for (package_id, reference) in commits {
+        rows.push(values![package_id, reference])?;
+    }
+    let Some(rows) = rows.json() else {
+        return Ok(());
+    };
+    execute(tx, sql, values![&rows, now, depot])
         .await
         .map(|_| ())
 }

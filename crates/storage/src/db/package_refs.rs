@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::handle::{Handle, Transaction, execute, fetch_all};
 use crate::row::columns;
+use crate::rows::Rows;
 use crate::statement::sql;
 use crate::value::values;
 
@@ -25,35 +26,53 @@ pub async fn list(on: &mut impl Handle, package_id: i64) -> Result<Vec<PackageRe
     fetch_all(on, sql, values![package_id]).await
 }
 
-/// Adds or replaces refs of a package.
-pub async fn upsert(tx: &mut Transaction, package_id: i64, refs: &[PackageRef]) -> Result<()> {
+/// Adds or replaces refs of packages, each with its package's key; none may be there twice.
+pub async fn upsert<'r>(
+    tx: &mut Transaction,
+    refs: impl IntoIterator<Item = (i64, &'r PackageRef)>,
+) -> Result<()> {
     let sql = sql!(
-        "INSERT INTO package_refs (package_id, name, commit_id, error) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (package_id, name) DO UPDATE SET commit_id = excluded.commit_id, error = excluded.error"
+        sqlite: "INSERT INTO package_refs (package_id, name, commit_id, error)
+             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each($1) WHERE true
+             ON CONFLICT (package_id, name) DO UPDATE SET commit_id = excluded.commit_id, error = excluded.error",
+        postgres: "INSERT INTO package_refs (package_id, name, commit_id, error)
+             SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, value ->> 2, value ->> 3
+             FROM jsonb_array_elements(CAST($1 AS JSONB))
+             ON CONFLICT (package_id, name) DO UPDATE SET commit_id = excluded.commit_id, error = excluded.error",
     );
-    for PackageRef {
-        name,
-        commit_id,
-        error,
-    } in refs
-    {
-        execute(
-            tx,
-            sql,
-            values![package_id, name, commit_id, error.as_deref()],
-        )
-        .await?;
+    let mut rows = Rows::default();
+    for (package_id, seen) in refs {
+        rows.push(values![
+            package_id,
+            &seen.name,
+            &seen.commit_id,
+            seen.error.as_deref()
+        ])?;
     }
-    Ok(())
+    let Some(rows) = rows.json() else {
+        return Ok(());
+    };
+    execute(tx, sql, values![&rows]).await.map(|_| ())
 }
 
 /// Deletes refs of a package; what is not there is passed over.
 pub async fn delete(tx: &mut Transaction, package_id: i64, names: &[String]) -> Result<()> {
-    let sql = sql!("DELETE FROM package_refs WHERE package_id = $1 AND name = $2");
+    let sql = sql!(
+        sqlite: "DELETE FROM package_refs
+             WHERE package_id = $1 AND name IN (SELECT value ->> 0 FROM jsonb_each($2))",
+        postgres: "DELETE FROM package_refs
+             WHERE package_id = $1 AND name IN (SELECT value ->> 0 FROM jsonb_array_elements(CAST($2 AS JSONB)))",
+    );
+    let mut rows = Rows::default();
     for name in names {
-        execute(tx, sql, values![package_id, name]).await?;
+        rows.push(values![name])?;
     }
-    Ok(())
+    let Some(rows) = rows.json() else {
+        return Ok(());
+    };
+    execute(tx, sql, values![package_id, &rows])
+        .await
+        .map(|_| ())
 }
 
 /// Deletes every ref of a package, so that the next synchronization reads all of them, and says how many.

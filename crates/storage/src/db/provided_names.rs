@@ -3,6 +3,7 @@
 use super::Text;
 use crate::Result;
 use crate::handle::{Handle, Transaction, execute, fetch_all};
+use crate::rows::Rows;
 use crate::statement::sql;
 use crate::value::values;
 
@@ -17,11 +18,28 @@ pub async fn list(on: &mut impl Handle, package_id: i64) -> Result<Vec<String>> 
 pub async fn replace(tx: &mut Transaction, package_id: i64, names: &[String]) -> Result<()> {
     let clear = sql!("DELETE FROM provided_names WHERE package_id = $1");
     execute(tx, clear, values![package_id]).await?;
+    add(tx, names.iter().map(|name| (package_id, name.as_str()))).await
+}
+
+/// Adds names, each with its package's key; one may be there already.
+pub async fn add<'n>(
+    tx: &mut Transaction,
+    names: impl IntoIterator<Item = (i64, &'n str)>,
+) -> Result<()> {
     let sql = sql!(
-        "INSERT INTO provided_names (package_id, name) VALUES ($1, $2) ON CONFLICT (package_id, name) DO NOTHING"
+        sqlite: "INSERT INTO provided_names (package_id, name)
+             SELECT value ->> 0, value ->> 1 FROM jsonb_each($1) WHERE true
+             ON CONFLICT (package_id, name) DO NOTHING",
+        postgres: "INSERT INTO provided_names (package_id, name)
+             SELECT CAST(value ->> 0 AS BIGINT), value ->> 1 FROM jsonb_array_elements(CAST($1 AS JSONB))
+             ON CONFLICT (package_id, name) DO NOTHING",
     );
-    for name in names {
-        execute(tx, sql, values![package_id, name]).await?;
+    let mut rows = Rows::default();
+    for (package_id, name) in names {
+        rows.push(values![package_id, name])?;
     }
-    Ok(())
+    let Some(rows) = rows.json() else {
+        return Ok(());
+    };
+    execute(tx, sql, values![&rows]).await.map(|_| ())
 }

@@ -1,13 +1,15 @@
 //! Versions of packages, live or tombstones.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Number, Text};
 use crate::Result;
 use crate::handle::{
-    Handle, Transaction, execute, execute_one, fetch_all, fetch_one, fetch_optional,
+    Handle, Transaction, execute, execute_each, execute_one, fetch_all, fetch_one, fetch_optional,
 };
 use crate::row::columns;
+use crate::rows::Rows;
 use crate::statement::sql;
 use crate::value::values;
 
@@ -28,8 +30,8 @@ pub struct Version {
     pub ref_name: String,
     /// The commit.
     pub reference: String,
-    /// composer.json as committed.
-    pub manifest: String,
+    /// composer.json as committed; shared, as it is by far the largest.
+    pub manifest: Arc<str>,
     /// Whether it is the default branch.
     pub default_branch: bool,
     /// The commit's date.
@@ -42,21 +44,12 @@ pub struct Version {
     pub removed_at: Option<i64>,
 }
 columns!(
-    Version: id, package_id, version, version_normalized, stability, ref_name, reference, manifest, default_branch,
+    Version: id, package_id, version, version_normalized, stability, ref_name, reference, manifest: shared, default_branch,
     released_at, published_at, updated_at, removed_at
 );
 
-/// What a version says; the fields are [`Version`]'s.
-#[derive(Debug, Clone, Copy)]
-pub struct Content<'n> {
-    pub version: &'n str,
-    pub version_normalized: &'n str,
-    pub stability: &'n str,
-    pub ref_name: &'n str,
-    pub reference: &'n str,
-    pub manifest: &'n str,
-    pub default_branch: bool,
-    pub released_at: i64,
+fn shared(text: String) -> Arc<str> {
+    text.into()
 }
 
 /// A package's live versions in the order they were added.
@@ -149,87 +142,80 @@ pub async fn count(on: &mut impl Handle, package_id: i64) -> Result<i64> {
         .map(|row| row.value)
 }
 
-/// Adds a version; a live one with the same normalized form is
-/// [`StorageError::Duplicate`](crate::StorageError::Duplicate). `published_at` is ours, not the commit's; `now` is
-/// when the row changed.
-pub async fn insert(
+/// Adds versions in their order, without their `id`, as changed at `now` and live; when a package has a live one with the
+/// same normalized form, that is [`StorageError::Duplicate`](crate::StorageError::Duplicate). `published_at` is ours, not
+/// the commit's.
+pub async fn insert<'v>(
     tx: &mut Transaction,
-    package_id: i64,
-    content: Content<'_>,
-    published_at: i64,
+    versions: impl IntoIterator<Item = &'v Version>,
     now: i64,
-) -> Result<i64> {
+) -> Result<()> {
     let sql = sql!(
-        "INSERT INTO versions (package_id, version, version_normalized, stability, ref_name, reference, manifest,
-             default_branch, released_at, published_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id AS value"
+        sqlite: "INSERT INTO versions (package_id, version, version_normalized, stability, ref_name, reference, manifest,
+                 default_branch, released_at, published_at, updated_at)
+             SELECT value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8,
+                 value ->> 9, value ->> 10, $2
+             FROM jsonb_each($1)",
+        postgres: "INSERT INTO versions (package_id, version, version_normalized, stability, ref_name, reference, manifest,
+                 default_branch, released_at, published_at, updated_at)
+             SELECT CAST(value ->> 1 AS BIGINT), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+                 value ->> 7, CAST(value ->> 8 AS BOOLEAN), CAST(value ->> 9 AS BIGINT), CAST(value ->> 10 AS BIGINT),
+                 CAST($2 AS BIGINT)
+             FROM jsonb_array_elements(CAST($1 AS JSONB))",
     );
-    let Content {
-        version,
-        version_normalized,
-        stability,
-        ref_name,
-        ..
-    } = content;
-    let Content {
-        reference,
-        manifest,
-        default_branch,
-        released_at,
-        ..
-    } = content;
-    let values = values![
-        package_id,
-        version,
-        version_normalized,
-        stability,
-        ref_name,
-        reference,
-        manifest,
-        default_branch,
-        released_at,
-        published_at,
-        now
-    ];
-    fetch_one::<Number>(tx, sql, values)
-        .await
-        .map(|row| row.value)
+    let Some(rows) = rows(versions)?.json() else {
+        return Ok(());
+    };
+    execute(tx, sql, values![&rows, now]).await.map(|_| ())
 }
 
-/// Gives a live version another content, as when a branch or a tag moved; `published_at` stays.
-pub async fn update(tx: &mut Transaction, id: i64, content: Content<'_>, now: i64) -> Result<()> {
+/// Gives live versions, by their `id`, another content, as when a branch or a tag moved; `published_at` stays.
+pub async fn update<'v>(
+    tx: &mut Transaction,
+    versions: impl IntoIterator<Item = &'v Version>,
+    now: i64,
+) -> Result<()> {
     let sql = sql!(
-        "UPDATE versions SET version = $2, version_normalized = $3, stability = $4, ref_name = $5, reference = $6,
-             manifest = $7, default_branch = $8, released_at = $9, updated_at = $10
-         WHERE id = $1 AND removed_at IS NULL"
+        sqlite: "UPDATE versions SET version = given.value ->> 2, version_normalized = given.value ->> 3,
+                 stability = given.value ->> 4, ref_name = given.value ->> 5, reference = given.value ->> 6,
+                 manifest = given.value ->> 7, default_branch = given.value ->> 8, released_at = given.value ->> 9,
+                 updated_at = $2
+             FROM jsonb_each($1) AS given
+             WHERE versions.id = given.value ->> 0 AND removed_at IS NULL",
+        postgres: "UPDATE versions SET version = given.value ->> 2, version_normalized = given.value ->> 3,
+                 stability = given.value ->> 4, ref_name = given.value ->> 5, reference = given.value ->> 6,
+                 manifest = given.value ->> 7, default_branch = CAST(given.value ->> 8 AS BOOLEAN),
+                 released_at = CAST(given.value ->> 9 AS BIGINT), updated_at = $2
+             FROM jsonb_array_elements(CAST($1 AS JSONB)) AS given
+             WHERE versions.id = CAST(given.value ->> 0 AS BIGINT) AND removed_at IS NULL",
     );
-    let Content {
-        version,
-        version_normalized,
-        stability,
-        ref_name,
-        ..
-    } = content;
-    let Content {
-        reference,
-        manifest,
-        default_branch,
-        released_at,
-        ..
-    } = content;
-    let values = values![
-        id,
-        version,
-        version_normalized,
-        stability,
-        ref_name,
-        reference,
-        manifest,
-        default_branch,
-        released_at,
-        now
-    ];
-    execute_one(tx, sql, values, "versions", id).await
+    let versions: Vec<&Version> = versions.into_iter().collect();
+    let Some(rows) = rows(versions.iter().copied())?.json() else {
+        return Ok(());
+    };
+    let ids: Vec<i64> = versions.iter().map(|version| version.id).collect();
+    execute_each(tx, sql, values![&rows, now], "versions", &ids).await
+}
+
+/// Every column that is written, in the order of [`Version`]'s fields.
+fn rows<'v>(versions: impl IntoIterator<Item = &'v Version>) -> Result<Rows> {
+    let mut rows = Rows::default();
+    for version in versions {
+        rows.push(values![
+            version.id,
+            version.package_id,
+            &version.version,
+            &version.version_normalized,
+            &version.stability,
+            &version.ref_name,
+            &version.reference,
+            &*version.manifest,
+            version.default_branch,
+            version.released_at,
+            version.published_at,
+        ])?;
+    }
+    Ok(rows)
 }
 
 /// Makes a live version the default branch or not.
@@ -245,12 +231,23 @@ pub async fn set_default_branch(
     execute_one(tx, sql, values![id, default_branch, now], "versions", id).await
 }
 
-/// Hides a live version.
-pub async fn remove(tx: &mut Transaction, id: i64, now: i64) -> Result<()> {
+/// Hides live versions.
+pub async fn remove(tx: &mut Transaction, ids: &[i64], now: i64) -> Result<()> {
     let sql = sql!(
-        "UPDATE versions SET removed_at = $2, updated_at = $2 WHERE id = $1 AND removed_at IS NULL"
+        sqlite: "UPDATE versions SET removed_at = $2, updated_at = $2
+             WHERE id IN (SELECT value ->> 0 FROM jsonb_each($1)) AND removed_at IS NULL",
+        postgres: "UPDATE versions SET removed_at = $2, updated_at = $2
+             WHERE id IN (SELECT CAST(value ->> 0 AS BIGINT) FROM jsonb_array_elements(CAST($1 AS JSONB)))
+                 AND removed_at IS NULL",
     );
-    execute_one(tx, sql, values![id, now], "versions", id).await
+    let mut rows = Rows::default();
+    for id in ids {
+        rows.push(values![*id])?;
+    }
+    let Some(rows) = rows.json() else {
+        return Ok(());
+    };
+    execute_each(tx, sql, values![&rows, now], "versions", ids).await
 }
 
 /// Deletes versions and tombstones of a package for a purge, at most `limit`, and says how many.

@@ -75,8 +75,8 @@ on_both_databases! {
         let mut tx = db.write().await.unwrap();
         blobs::touch(&mut tx, SHA256, 5, NOW).await.unwrap();
         for reference in ["aa", "bb", "cc"] {
-            package_references::publish(&mut tx, package, reference, "here", NOW).await.unwrap();
-            package_references::publish(&mut tx, package, reference, "there", NOW + 1).await.unwrap();
+            package_references::publish(&mut tx, [(package, reference); 2], "here", NOW).await.unwrap();
+            package_references::publish(&mut tx, [(package, reference)], "there", NOW + 1).await.unwrap();
         }
         assert!(dists::insert_if_absent(&mut tx, &dist(package, "aa")).await.unwrap());
         let other = Dist { sha1: "other".to_owned(), ..dist(package, "aa") };
@@ -95,13 +95,27 @@ on_both_databases! {
 }
 
 on_both_databases! {
+    async fn dists_that_are_added_at_once_are_like_others(url: String) {
+        let db = open(&url).await;
+        let package = new_package(&db).await;
+        let mut tx = db.write().await.unwrap();
+        let other = Dist { sha256: vec![0, 255], has_lfs: true, ..dist(package, "bb") };
+        let dists = [dist(package, "aa"), other];
+        let blobs = dists.iter().map(|dist| (dist.sha256.as_slice(), dist.size));
+        blobs::insert_all(&mut tx, blobs, NOW).await.unwrap();
+        dists::insert_all(&mut tx, &dists).await.unwrap();
+        assert_eq!(dists::list(&mut tx, package).await.unwrap(), dists);
+        let blob = blobs::find(&mut tx, &[0, 255]).await.unwrap().unwrap();
+        assert_eq!((blob.size, blob.state.as_str(), blob.touched_at), (dists[1].size, "live", NOW));
+    }
+
     async fn a_commit_is_lost_until_somebody_has_it_again(url: String) {
         let db = open(&url).await;
         let package = new_package(&db).await;
         let mut tx = db.write().await.unwrap();
         blobs::touch(&mut tx, SHA256, 5, NOW).await.unwrap();
         for reference in ["aa", "bb", "cc", "dd"] {
-            package_references::publish(&mut tx, package, reference, "here", NOW).await.unwrap();
+            package_references::publish(&mut tx, [(package, reference); 2], "here", NOW).await.unwrap();
         }
         dists::insert_if_absent(&mut tx, &dist(package, "aa")).await.unwrap();
         package_references::mark_purged(&mut tx, package, "bb", NOW).await.unwrap();
@@ -112,7 +126,7 @@ on_both_databases! {
         let lost = package_references::list_lost(&mut tx, package).await.unwrap();
         let lost: Vec<_> = lost.iter().map(|lost| (lost.reference.as_str(), lost.lost_at)).collect();
         assert_eq!(lost, [("cc", Some(NOW + 5)), ("dd", Some(NOW + 5))]);
-        package_references::publish(&mut tx, package, "cc", "there", NOW + 9).await.unwrap();
+        package_references::publish(&mut tx, [(package, "cc")], "there", NOW + 9).await.unwrap();
         package_references::mark_found(&mut tx, package, "dd").await.unwrap();
         assert_eq!(package_references::list_lost(&mut tx, package).await.unwrap(), []);
     }

@@ -19,6 +19,19 @@ on_both_databases! {
         assert_eq!(places, [0, 1, 2, 10]);
     }
 
+    async fn changes_that_are_noted_together_follow_each_other(url: String) {
+        let db = open(&url).await;
+        let id = organization(&db, "acme").await;
+        let mut tx = db.write().await.unwrap();
+        let change = |name| Change::new(id, "package", "update", name);
+        assert_eq!(changes::append_all(&mut tx, NOW, &["a/a", "b/b"].map(change)).await.unwrap(), NOW * 10 + 1);
+        assert_eq!(changes::append_all(&mut tx, NOW, &[]).await.unwrap(), NOW * 10 + 1);
+        assert_eq!(changes::append_all(&mut tx, NOW, &["c/c", "d/d"].map(change)).await.unwrap(), NOW * 10 + 3);
+        let all = changes::since(&mut tx, 0, 10).await.unwrap();
+        let all: Vec<_> = all.iter().map(|change| (change.seq - NOW * 10, change.name.as_str())).collect();
+        assert_eq!(all, [(0, "a/a"), (1, "b/b"), (2, "c/c"), (3, "d/d")]);
+    }
+
     async fn a_follower_never_misses_a_change_of_concurrent_writers(url: String) {
         let db = open(&url).await;
         let id = organization(&db, "acme").await;

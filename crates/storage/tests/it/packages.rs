@@ -5,7 +5,7 @@ use kapelle_storage::db::packages::{self, Package};
 use kapelle_storage::db::{provided_names, versions};
 use kapelle_testing::on_both_databases;
 
-use crate::world::{NOW, content, identity, named_package, open, organization, package};
+use crate::world::{NOW, identity, named_package, open, organization, package, version};
 
 on_both_databases! {
     async fn a_removed_package_leaves_its_name_and_repository_to_another(url: String) {
@@ -65,7 +65,7 @@ on_both_databases! {
         let empty = named_package(&mut tx, acme, "acme/empty", "").await;
         package(&mut tx, acme, "example.org/unnamed").await;
         let version = versions::find_live(&mut tx, empty, "1.0.0").await.unwrap().unwrap();
-        versions::remove(&mut tx, version.id, NOW).await.unwrap();
+        versions::remove(&mut tx, &[version.id], NOW).await.unwrap();
         let first = packages::names(&mut tx, acme, 0, 1).await.unwrap();
         let rest = packages::names(&mut tx, acme, first[0].id, 10).await.unwrap();
         let names: Vec<&str> = first.iter().chain(&rest).map(|named| named.name.as_str()).collect();
@@ -125,8 +125,8 @@ on_both_databases! {
         let mut tx = db.write().await.unwrap();
         let package = named_package(&mut tx, acme, "acme/lib", "").await;
         let before = versions::find_live(&mut tx, package, "1.0.0").await.unwrap().unwrap();
-        let moved = versions::Content { reference: "ffff", ..content("1.0.0") };
-        versions::update(&mut tx, before.id, moved, NOW + 5).await.unwrap();
+        let moved = versions::Version { reference: "ffff".to_owned(), ..before.clone() };
+        versions::update(&mut tx, [&moved], NOW + 5).await.unwrap();
         versions::set_default_branch(&mut tx, before.id, true, NOW + 6).await.unwrap();
         let after = versions::find_live(&mut tx, package, "1.0.0").await.unwrap().unwrap();
         let expected = versions::Version {
@@ -144,14 +144,68 @@ on_both_databases! {
         let mut tx = db.write().await.unwrap();
         let package = named_package(&mut tx, acme, "acme/lib", "").await;
         let first = versions::find_live(&mut tx, package, "1.0.0").await.unwrap().unwrap();
-        versions::remove(&mut tx, first.id, NOW).await.unwrap();
-        assert!(versions::remove(&mut tx, first.id, NOW).await.is_err());
-        let second = versions::insert(&mut tx, package, content("1.0.0"), NOW, NOW).await.unwrap();
+        versions::remove(&mut tx, &[first.id], NOW).await.unwrap();
+        assert!(versions::remove(&mut tx, &[first.id], NOW).await.is_err());
+        assert!(versions::update(&mut tx, [&first], NOW).await.is_err());
+        versions::insert(&mut tx, [&version(package, "1.0.0")], NOW).await.unwrap();
         let live = versions::list_live(&mut tx, package).await.unwrap();
-        assert_eq!(live.iter().map(|version| version.id).collect::<Vec<_>>(), [second]);
+        assert_eq!(live.iter().map(|version| version.id > first.id).collect::<Vec<_>>(), [true]);
         assert_eq!(versions::list_all(&mut tx, package).await.unwrap().len(), 2);
         assert_eq!(versions::count(&mut tx, package).await.unwrap(), 1);
         assert_eq!(versions::purge(&mut tx, package, 100).await.unwrap(), 2);
+    }
+
+    async fn a_live_version_is_not_added_twice(url: String) {
+        let db = open(&url).await;
+        let acme = organization(&db, "acme").await;
+        let mut tx = db.write().await.unwrap();
+        let package = named_package(&mut tx, acme, "acme/lib", "").await;
+        let both = [version(package, "2.0.0"), version(package, "1.0.0")];
+        assert!(versions::insert(&mut tx, &both, NOW).await.unwrap_err().is_duplicate());
+    }
+
+    async fn what_many_rows_say_comes_back_as_it_was(url: String) {
+        let db = open(&url).await;
+        let acme = organization(&db, "acme").await;
+        let mut tx = db.write().await.unwrap();
+        let package = package(&mut tx, acme, "example.org/a").await;
+        let odd: String = ('\u{1}'..='\u{2ff}').chain("\u{2028}\u{fffe}😀".chars()).collect();
+        let manifests = [odd.as_str(), r#"{"a\u0000b": "\\u0000 \" \/ \ud800"}"#, "", "null", "'$1", "1e3", "\u{10ffff}"];
+        let mut expected = Vec::new();
+        for (number, manifest) in manifests.into_iter().enumerate() {
+            expected.push(versions::Version {
+                manifest: manifest.into(),
+                default_branch: number == 1,
+                released_at: [i64::MIN, i64::MAX, 0, -1][number % 4],
+                published_at: [i64::MAX, (1 << 53) + 1, i64::MIN, 7][number % 4],
+                ..version(package, &format!("{number}.0.0"))
+            });
+        }
+        versions::insert(&mut tx, &expected, NOW).await.unwrap();
+        let without_id = |version: versions::Version| versions::Version { id: 0, ..version };
+        let found = versions::list_live(&mut tx, package).await.unwrap();
+        assert_eq!(found.iter().cloned().map(without_id).collect::<Vec<_>>(), expected);
+
+        let turned: Vec<_> = found.iter().zip(expected.iter().rev()).collect();
+        let turned = turned.into_iter().map(|(version, other)| versions::Version {
+            manifest: other.manifest.clone(),
+            released_at: other.released_at,
+            ..version.clone()
+        });
+        let turned: Vec<_> = turned.collect();
+        versions::update(&mut tx, &turned, NOW).await.unwrap();
+        assert_eq!(versions::list_live(&mut tx, package).await.unwrap(), turned);
+    }
+
+    async fn a_text_with_nul_is_refused_among_many_rows(url: String) {
+        let db = open(&url).await;
+        let acme = organization(&db, "acme").await;
+        let mut tx = db.write().await.unwrap();
+        let package = package(&mut tx, acme, "example.org/a").await;
+        let bad = versions::Version { manifest: "{\0}".into(), ..version(package, "2.0.0") };
+        let error = versions::insert(&mut tx, &[version(package, "1.0.0"), bad], NOW).await.unwrap_err();
+        assert_eq!(error.to_string(), r#"a text contains a NUL character, which cannot be stored: "{\0}""#);
+        assert_eq!(versions::list_all(&mut tx, package).await.unwrap(), []);
     }
 }
 

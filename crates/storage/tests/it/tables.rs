@@ -105,8 +105,8 @@ on_both_databases! {
         let tag = PackageRef { name: "refs/tags/1.0.0".into(), commit_id: "aa".into(), error: None };
         let bad = PackageRef { error: Some("no composer.json".into()), commit_id: "bb".into(), ..tag.clone() };
         let main = PackageRef { name: "refs/heads/main".into(), ..tag.clone() };
-        package_refs::upsert(&mut tx, id, &[tag, main.clone()]).await.unwrap();
-        package_refs::upsert(&mut tx, id, std::slice::from_ref(&bad)).await.unwrap();
+        package_refs::upsert(&mut tx, [(id, &tag), (id, &main)]).await.unwrap();
+        package_refs::upsert(&mut tx, [(id, &bad)]).await.unwrap();
         assert_eq!(package_refs::list(&mut tx, id).await.unwrap(), [main, bad]);
         package_refs::delete(&mut tx, id, &["refs/tags/1.0.0".into(), "absent".into()]).await.unwrap();
         assert_eq!(package_refs::delete_all(&mut tx, id).await.unwrap(), 1);

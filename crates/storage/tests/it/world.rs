@@ -48,7 +48,7 @@ pub(crate) async fn named_package(
     packages::set_identity(tx, id, identity(name, description))
         .await
         .unwrap();
-    versions::insert(tx, id, content("1.0.0"), NOW, NOW)
+    versions::insert(tx, [&version(id, "1.0.0")], NOW)
         .await
         .unwrap();
     id
@@ -65,16 +65,21 @@ pub(crate) fn identity<'n>(name: &'n str, description: &'n str) -> packages::Ide
     }
 }
 
-/// A version that is its own normalized form.
-pub(crate) fn content(version: &str) -> versions::Content<'_> {
-    versions::Content {
-        version,
-        version_normalized: version,
-        stability: "stable",
-        ref_name: "refs/tags/1.0.0",
-        reference: "0123456789012345678901234567890123456789",
-        manifest: "{}",
+/// A version of a package that is its own normalized form, not written yet.
+pub(crate) fn version(package_id: i64, version: &str) -> versions::Version {
+    versions::Version {
+        id: 0,
+        package_id,
+        version: version.to_owned(),
+        version_normalized: version.to_owned(),
+        stability: "stable".to_owned(),
+        ref_name: format!("refs/tags/{version}"),
+        reference: "0123456789012345678901234567890123456789".to_owned(),
+        manifest: "{}".into(),
         default_branch: false,
         released_at: NOW - 1000,
+        published_at: NOW,
+        updated_at: NOW,
+        removed_at: None,
     }
 }

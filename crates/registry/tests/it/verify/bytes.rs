@@ -109,18 +109,9 @@ on_both_databases! {
         let published = Published::new(&url).await;
         let mut transaction = published.transaction().await;
         let live = versions::list_live(&mut transaction, published.package.id).await.unwrap();
-        let version = live.iter().find(|version| version.version == "1.0.0").unwrap();
-        let content = versions::Content {
-            version: &version.version,
-            version_normalized: &version.version_normalized,
-            stability: &version.stability,
-            ref_name: &version.ref_name,
-            reference: &version.reference,
-            manifest: r#"{"name": "acme/lib", "require": {"php": ">=8.2"}}"#,
-            default_branch: version.default_branch,
-            released_at: version.released_at,
-        };
-        versions::update(&mut transaction, version.id, content, 0).await.unwrap();
+        let mut changed = live.into_iter().find(|version| version.version == "1.0.0").unwrap();
+        changed.manifest = r#"{"name": "acme/lib", "require": {"php": ">=8.2"}}"#.into();
+        versions::update(&mut transaction, [&changed], 0).await.unwrap();
         transaction.commit().await.unwrap();
         let id = published.package.id;
         kapelle_registry::document::refresh_package(published.registry(), id, None).await.unwrap();
