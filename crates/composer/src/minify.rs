@@ -1,6 +1,5 @@
 //! The `composer/2.0` minifier: each version as its difference from the one before it.
 
-use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 /// What stands for a key that the version before had and this one has not.
@@ -9,38 +8,50 @@ use serde_json::{Map, Value};
 /// [`VersionObject`](crate::metadata::VersionObject) leaves such a key out.
 pub const UNSET: &str = "__unset";
 
-/// Minifies versions: the first is kept whole, of each next one only what differs.
+/// Minifies versions: the first is kept whole, of each next one only what differs. See [`Minifier`].
+pub fn minify(versions: &[Map<String, Value>]) -> Vec<Map<String, Value>> {
+    let mut minifier = Minifier::default();
+    let differences = versions
+        .iter()
+        .map(|version| minifier.next(version.clone()));
+    differences.collect()
+}
+
+/// Minifies versions one after the other, so that no more than one is in memory.
 ///
 /// Values are compared whole and as PHP's `!==` does, so the order of keys inside a value counts, and
 /// null is a value. The order of a version's own keys does not survive.
-pub fn minify(versions: &[Map<String, Value>]) -> Vec<Map<String, Value>> {
-    let mut known: IndexMap<&str, &Value> = IndexMap::new();
-    versions
-        .iter()
-        .map(|version| {
-            let started = !known.is_empty();
-            let mut difference = Map::new();
-            for (key, value) in version {
-                if !known
-                    .get(key.as_str())
-                    .is_some_and(|old| identical(old, value))
-                {
-                    difference.insert(key.clone(), value.clone());
-                    known.insert(key, value);
-                }
+#[derive(Debug, Default)]
+pub struct Minifier {
+    /// The version before.
+    known: Map<String, Value>,
+}
+
+impl Minifier {
+    /// In what a version differs from the one before; the first one whole.
+    pub fn next(&mut self, version: Map<String, Value>) -> Map<String, Value> {
+        let mut difference = Map::new();
+        let mut unset = Vec::new();
+        self.known.retain(|key, _| {
+            let kept = version.contains_key(key);
+            if !kept {
+                unset.push(key.clone());
             }
-            if started {
-                known.retain(|key, _| {
-                    let kept = version.contains_key(*key);
-                    if !kept {
-                        difference.insert((*key).to_owned(), UNSET.into());
-                    }
-                    kept
-                });
+            kept
+        });
+        for (key, value) in version {
+            if !self
+                .known
+                .get(&key)
+                .is_some_and(|old| identical(old, &value))
+            {
+                difference.insert(key.clone(), value.clone());
+                self.known.insert(key, value);
             }
-            difference
-        })
-        .collect()
+        }
+        difference.extend(unset.into_iter().map(|key| (key, UNSET.into())));
+        difference
+    }
 }
 
 /// Undoes [`minify`].

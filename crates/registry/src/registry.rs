@@ -16,7 +16,7 @@ use url::Url;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::dist::Builds;
-use crate::document::Renderings;
+use crate::document::{Presses, Renderings};
 use crate::feed::Memory;
 use crate::limits::Limits;
 use crate::random::Random;
@@ -64,6 +64,7 @@ pub struct Inner {
     pub(crate) memory: Memory,
     pub(crate) builds: Builds,
     pub(crate) renderings: Renderings,
+    pub(crate) presses: Presses,
     pub(crate) buffers: Buffers,
     /// Wakes the workers of this process when a job was queued.
     pub(crate) job_queued: Notify,
@@ -88,6 +89,7 @@ impl Registry {
             memory,
             builds: Builds::default(),
             renderings: Renderings::default(),
+            presses: Presses::default(),
             buffers: Buffers::default(),
             job_queued: Notify::new(),
             attended_at: AtomicI64::new(i64::MIN / 2),

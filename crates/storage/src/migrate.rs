@@ -33,6 +33,7 @@ pub(crate) const ALL: &[Migration] = &[
     migration!(1, "core", "0001_core.sql"),
     migration!(2, "growth", "0002_growth.sql"),
     migration!(3, "depots", "0003_depots.sql"),
+    migration!(4, "seals", "0004_seals.sql"),
 ];
 
 struct Applied {

@@ -5,7 +5,7 @@ mod document;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-pub use document::{document, sort_newest_first};
+pub use document::{Document, Place};
 
 use crate::manifest::{Abandoned, Manifest};
 use crate::minify::UNSET;

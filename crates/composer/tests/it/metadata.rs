@@ -1,7 +1,7 @@
 //! What is served about a version.
 
 use insta::assert_snapshot;
-use kapelle_composer::metadata::{document, sort_newest_first};
+use kapelle_composer::metadata::{Document, Place};
 use kapelle_composer::{Abandoned, Dist, Manifest, PackageName, Source, VersionObject};
 use serde_json::{Map, Value};
 
@@ -181,25 +181,26 @@ fn terminal_control_characters_are_taken_out_of_what_composer_prints() {
 fn a_document_is_one_package_minified() {
     let manifest = manifest(r#"{"license":"MIT"}"#);
     let name = name();
-    let versions: Vec<_> = ["2.0.0.0", "1.0.0.0"]
-        .map(|version| plain(&manifest, &name, version).build())
-        .into();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let document = |versions: &[&str]| {
+        let mut document = Document::new(&name);
+        for version in versions {
+            document.add(plain(&manifest, &name, version).build());
+        }
+        String::from_utf8(document.finish()).unwrap()
+    };
     assert_snapshot!(
-        text(document(&name, &versions)),
+        document(&["2.0.0.0", "1.0.0.0"]),
         @r#"{"packages":{"acme/lib":[{"name":"acme/lib","version":"2.0.0.0","version_normalized":"2.0.0.0","license":"MIT"},{"version":"1.0.0.0","version_normalized":"1.0.0.0"}]},"minified":"composer/2.0"}"#
     );
     assert_snapshot!(
-        text(document(&name, &[])),
+        document(&[]),
         @r#"{"packages":{"acme/lib":[]},"minified":"composer/2.0"}"#
     );
 }
 
 #[test]
 fn versions_are_sorted_for_readers() {
-    let manifest = manifest("{}");
-    let name = name();
-    let mut versions: Vec<_> = [
+    let mut sorted = [
         "dev-zebra",
         "1.9.0.0",
         "1.10.0.0-RC1",
@@ -208,20 +209,8 @@ fn versions_are_sorted_for_readers() {
         "2.9999999.9999999.9999999-dev",
         "dev-apple",
         "1.10.0.0-beta2",
-    ]
-    .map(|version| {
-        VersionObject {
-            default_branch: version == "dev-main",
-            ..plain(&manifest, &name, version)
-        }
-        .build()
-    })
-    .into();
-    sort_newest_first(&mut versions);
-    let sorted: Vec<_> = versions
-        .iter()
-        .map(|object| object["version"].as_str().unwrap())
-        .collect();
+    ];
+    sorted.sort_by_cached_key(|version| Place::of(version, *version == "dev-main"));
     assert_eq!(
         sorted,
         [

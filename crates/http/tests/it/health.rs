@@ -99,7 +99,8 @@ on_both_databases! {
         let app = TestApp::start(&url).await;
         let mut damaging = app.registry.database().write().await.unwrap();
         let (id, seconds) = (app.organization_id, START / 1_000);
-        documents::put(&mut damaging, id, "packages.json", PUBLIC_URL, b"no gzip", b"", seconds).await.unwrap();
+        let body = documents::Body { base_url: PUBLIC_URL, gzip: b"no gzip", zstd: b"", seal: b"" };
+        documents::put(&mut damaging, id, "packages.json", body, seconds).await.unwrap();
         damaging.commit().await.unwrap();
 
         let request = Request::get("/repo/acme/packages.json").header("x-request-id", "id-1");

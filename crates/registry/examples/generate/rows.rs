@@ -54,8 +54,8 @@ pub(crate) async fn write(
         names.map(|name| (package.id, name.as_str()))
     });
     provided_names::add(&mut transaction, provided).await?;
-    for documents in &documents {
-        documents.write(registry, &mut transaction).await?;
+    if !PackageDocuments::write_all(registry, &mut transaction, &documents).await? {
+        return Err("somebody else wrote documents of the same packages".into());
     }
     transaction.commit().await?;
     Ok(Written {

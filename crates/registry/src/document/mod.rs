@@ -9,6 +9,7 @@ mod package;
 mod render;
 pub(crate) mod root;
 
+pub(crate) use compress::Presses;
 use package::refresh_in_turn;
 pub(crate) use package::{ATTEMPTS, bring_back, withdraw};
 pub use package::{PackageDocuments, refresh_package};

@@ -1,11 +1,12 @@
 //! A package's two documents: tagged versions, and branches (`~dev`).
 
+use kapelle_storage::db::changes::{self, Change};
 use kapelle_storage::db::packages::{self, Package};
-use kapelle_storage::db::{changes, dists, documents, organizations, versions};
-use kapelle_storage::{StorageError, Transaction};
+use kapelle_storage::db::{dists, documents, organizations, versions};
+use kapelle_storage::{Handle, StorageError, Transaction};
 
-use super::compress::Compressed;
-use super::render::{Material, render};
+use super::compress::{Compressed, Press, seal};
+use super::render::{self, Bodies, Material};
 use super::{Rendering, root};
 use crate::jobs::{JobContext, JobError};
 use crate::registry::Registry;
@@ -16,119 +17,217 @@ pub(crate) const ATTEMPTS: usize = 10;
 /// A package's rendered documents, ready to be written.
 #[derive(Debug)]
 pub struct PackageDocuments {
-    pub(super) organization_id: i64,
-    pub(super) name: String,
-    pub(super) base_url: String,
-    pub(super) tagged: Compressed,
-    pub(super) branches: Compressed,
-    pub(super) has_versions: bool,
+    organization_id: i64,
+    base_url: String,
+    /// Of the tagged versions, and of the branches.
+    documents: [Rendered; 2],
+    has_versions: bool,
     /// Names that any of the versions provides or replaces.
     pub provided: Vec<String>,
 }
 
+/// One of them.
+#[derive(Debug)]
+struct Rendered {
+    /// As changes say it: with `~dev` for branches.
+    name: String,
+    /// The date of what was stored when this was rendered, deleted or not.
+    seen: Option<i64>,
+    /// `None`: what is stored says the same already, or nothing is to be there.
+    fresh: Option<Fresh>,
+}
+
+#[derive(Debug)]
+struct Fresh {
+    compressed: Compressed,
+    seal: [u8; 32],
+}
+
 impl PackageDocuments {
-    /// Renders and compresses off the asynchronous threads.
+    /// Renders off the asynchronous threads, and compresses what says something else than what is stored.
     pub async fn render(registry: &Registry, material: Material) -> Result<Self, JobError> {
+        let Package {
+            organization_id,
+            name,
+            ..
+        } = &material.package;
+        let (organization_id, name) = (*organization_id, name.clone().unwrap_or_default());
         let mut connection = registry.database().read().await?;
-        let organization =
-            organizations::find_by_id(&mut connection, material.package.organization_id).await?;
-        drop(connection);
+        let organization = organizations::find_by_id(&mut connection, organization_id).await?;
         // Links to nowhere would be cached by clients: rather none.
         let Some(slug) = organization.map(|organization| organization.slug) else {
             return Err(JobError::Fail(
                 "the package's organization is gone".to_owned(),
             ));
         };
+        let tagged = Place::find(&mut connection, organization_id, name.clone()).await?;
+        let branches = Place::find(&mut connection, organization_id, format!("{name}~dev")).await?;
+        drop(connection);
         let base_url = registry.public_url().to_string();
         let repository = registry.repository_url(&slug);
-        let rendered =
-            tokio::task::spawn_blocking(move || render(&material, &repository, base_url));
-        rendered
-            .await
-            .map_err(|error| JobError::Retry(error.to_string()))?
-            .map_err(JobError::Fail)
+        let render = move |press: &mut Press| {
+            let Bodies {
+                documents: [first, second],
+                provided,
+            } = render::bodies(&material, &repository).map_err(JobError::Fail)?;
+            let has_versions = !material.versions.is_empty();
+            drop(material);
+            let body = |body| has_versions.then_some(body);
+            let documents = [
+                tagged.render(body(first), &base_url, press)?,
+                branches.render(body(second), &base_url, press)?,
+            ];
+            Ok(Self {
+                organization_id,
+                base_url,
+                documents,
+                has_versions,
+                provided,
+            })
+        };
+        let rendered = registry.presses.work(render).await;
+        rendered.map_err(|error| JobError::Retry(error.to_string()))?
     }
 
     /// Writes what differs from what is stored, advances the change sequence for it, and has the root made anew
-    /// when the package appears or disappears.
+    /// when the package appears or disappears. `false`: what is stored is another than when this was rendered.
     pub async fn write(
         &self,
         registry: &Registry,
         transaction: &mut Transaction,
-    ) -> Result<(), StorageError> {
-        let tagged = self
-            .put(registry, transaction, &self.name, &self.tagged)
-            .await?;
-        self.put(
-            registry,
-            transaction,
-            &format!("{}~dev", self.name),
-            &self.branches,
-        )
-        .await?;
-        if tagged == Put::Appeared || tagged == Put::Disappeared {
-            root::invalidate(registry, transaction, self.organization_id).await?;
+    ) -> Result<bool, StorageError> {
+        Self::write_all(registry, transaction, std::slice::from_ref(self)).await
+    }
+
+    /// The same for packages of one organization.
+    pub async fn write_all(
+        registry: &Registry,
+        transaction: &mut Transaction,
+        all: &[Self],
+    ) -> Result<bool, StorageError> {
+        let now = registry.now();
+        let mut changes = Vec::new();
+        let mut root = None;
+        for package in all {
+            for (index, rendered) in package.documents.iter().enumerate() {
+                let Some(put) = package.put(transaction, rendered, now).await? else {
+                    return Ok(false);
+                };
+                if put == Put::Same {
+                    continue;
+                }
+                // The document of tagged versions is there exactly while the package has versions.
+                if index == 0 && put != Put::Changed {
+                    root = Some(package.organization_id);
+                }
+                let action = match put {
+                    Put::Disappeared => "delete",
+                    _ => "update",
+                };
+                changes.push(Change::new(
+                    package.organization_id,
+                    "package",
+                    action,
+                    &rendered.name,
+                ));
+            }
         }
-        Ok(())
+        if let Some(organization_id) = root {
+            changes.push(root::clear(registry, transaction, organization_id).await?);
+        }
+        changes::append_all(transaction, now, &changes).await?;
+        Ok(true)
     }
 
     async fn put(
         &self,
-        registry: &Registry,
         transaction: &mut Transaction,
-        name: &str,
-        body: &Compressed,
-    ) -> Result<Put, StorageError> {
-        let path = format!("p2/{name}.json");
-        let stored = documents::find(transaction, self.organization_id, &path).await?;
-        let stored = stored.filter(|stored| stored.gzip.is_some());
-        let now = registry.now();
+        rendered: &Rendered,
+        now: i64,
+    ) -> Result<Option<Put>, StorageError> {
+        let Rendered { name, seen, fresh } = rendered;
+        let path = path(name);
         let seconds = now.div_euclid(1_000);
-        let outcome = match stored {
-            None if !self.has_versions => return Ok(Put::Same),
-            Some(_) if !self.has_versions => {
-                documents::clear(transaction, self.organization_id, &path, seconds).await?;
-                Put::Disappeared
-            }
-            Some(stored)
-                if stored.gzip.as_ref() == Some(&body.gzip) && stored.base_url == self.base_url =>
-            {
-                return Ok(Put::Same);
-            }
-            stored => {
-                documents::put(
-                    transaction,
-                    self.organization_id,
-                    &path,
-                    &self.base_url,
-                    &body.gzip,
-                    &body.zstd,
-                    seconds,
-                )
-                .await?;
-                if stored.is_some() {
+        let stored = documents::summary(transaction, self.organization_id, &path).await?;
+        if stored.as_ref().map(|stored| stored.last_modified) != *seen {
+            return Ok(None);
+        }
+        let is_there = stored.is_some_and(|stored| !stored.deleted);
+        Ok(Some(match fresh {
+            Some(fresh) => {
+                let body = documents::Body {
+                    base_url: &self.base_url,
+                    gzip: &fresh.compressed.gzip,
+                    zstd: &fresh.compressed.zstd,
+                    seal: &fresh.seal,
+                };
+                documents::put(transaction, self.organization_id, &path, body, seconds).await?;
+                if is_there {
                     Put::Changed
                 } else {
                     Put::Appeared
                 }
             }
-        };
-        let action = if outcome == Put::Disappeared {
-            "delete"
-        } else {
-            "update"
-        };
-        changes::append(
-            transaction,
-            now,
-            self.organization_id,
-            "package",
-            action,
-            name,
-        )
-        .await?;
-        Ok(outcome)
+            None if is_there && !self.has_versions => {
+                documents::clear(transaction, self.organization_id, &path, seconds).await?;
+                Put::Disappeared
+            }
+            None => Put::Same,
+        }))
     }
+}
+
+/// Where a document is, and what is there before it is rendered.
+struct Place {
+    name: String,
+    stored: Option<documents::Document>,
+}
+
+impl Place {
+    async fn find(
+        on: &mut impl Handle,
+        organization_id: i64,
+        name: String,
+    ) -> Result<Self, StorageError> {
+        let stored = documents::find(on, organization_id, &path(&name)).await?;
+        Ok(Self { name, stored })
+    }
+
+    /// Compresses a body unless the very same is stored, unharmed.
+    fn render(
+        self,
+        body: Option<Vec<u8>>,
+        base_url: &str,
+        press: &mut Press,
+    ) -> Result<Rendered, JobError> {
+        let Self { name, stored } = self;
+        let seen = stored.as_ref().map(|stored| stored.last_modified);
+        let is_same = |body: &Vec<u8>| stored.is_some_and(|stored| says(&stored, body, base_url));
+        let body = body.filter(|body| !is_same(body));
+        let fresh = body.map(|body| Fresh::of(&body, press)).transpose();
+        let fresh = fresh.map_err(|error| JobError::Retry(error.to_string()))?;
+        Ok(Rendered { name, seen, fresh })
+    }
+}
+
+impl Fresh {
+    fn of(body: &[u8], press: &mut Press) -> std::io::Result<Self> {
+        let compressed = press.compress(body)?;
+        let seal = compressed.seal(body);
+        Ok(Self { compressed, seal })
+    }
+}
+
+/// Whether what is stored was made of this body for this public URL, and is as it was made.
+fn says(stored: &documents::Document, body: &[u8], base_url: &str) -> bool {
+    let (Some(gzip), Some(zstd), Some(known)) = (&stored.gzip, &stored.zstd, &stored.seal) else {
+        return false;
+    };
+    stored.base_url == base_url && seal(body, gzip, zstd).as_slice() == known
+}
+
+fn path(name: &str) -> String {
+    format!("p2/{name}.json")
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -193,7 +292,9 @@ pub(super) async fn refresh_in_turn(
         if let Some(context) = context {
             context.fence(&mut transaction).await?;
         }
-        documents.write(registry, &mut transaction).await?;
+        if !documents.write(registry, &mut transaction).await? {
+            continue;
+        }
         transaction.commit().await?;
         registry.catch_up().await?;
         return Ok(());
@@ -234,10 +335,18 @@ async fn announce(
     };
     let now = registry.now();
     let organization_id = package.organization_id;
+    let mut changes = Vec::new();
     for name in [name.clone(), format!("{name}~dev")] {
-        let path = format!("p2/{name}.json");
-        documents::clear(transaction, organization_id, &path, now.div_euclid(1_000)).await?;
-        changes::append(transaction, now, organization_id, "package", action, &name).await?;
+        documents::clear(
+            transaction,
+            organization_id,
+            &path(&name),
+            now.div_euclid(1_000),
+        )
+        .await?;
+        changes.push(Change::new(organization_id, "package", action, &name));
     }
-    root::invalidate(registry, transaction, organization_id).await
+    changes.push(root::clear(registry, transaction, organization_id).await?);
+    changes::append_all(transaction, now, &changes).await?;
+    Ok(())
 }

@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kapelle_composer::metadata::{self, Dist, Source, VersionObject};
-use kapelle_composer::{Abandoned, PackageName, Stability};
+use kapelle_composer::metadata::{Dist, Document, Place, Source, VersionObject};
+use kapelle_composer::{Abandoned, Manifest, PackageName, Stability};
 use kapelle_storage::db::packages::Package;
 use kapelle_storage::db::versions::Version;
 use serde_json::{Map, Value};
 
-use super::compress::compress;
-use super::package::PackageDocuments;
 use crate::limits;
 
 /// Everything that a package's documents are made of.
@@ -23,55 +21,57 @@ pub struct Material {
     pub shasums: BTreeMap<String, String>,
 }
 
-/// Renders and compresses both documents. It takes a while: not for asynchronous threads.
-pub(super) fn render(
-    material: &Material,
-    repository: &str,
-    base_url: String,
-) -> Result<PackageDocuments, String> {
-    let package = &material.package;
-    let [tagged, branches] = bodies(material, repository)?
-        .map(|body| compress(&body).map_err(|error| error.to_string()));
-    Ok(PackageDocuments {
-        organization_id: package.organization_id,
-        name: package.name.clone().unwrap_or_default(),
-        base_url,
-        tagged: tagged?,
-        branches: branches?,
-        has_versions: !material.versions.is_empty(),
-        provided: provided_names(&material.versions),
-    })
+/// The JSON of a package's documents.
+#[derive(Debug)]
+pub(crate) struct Bodies {
+    /// Of the tagged versions, and of the branches.
+    pub(crate) documents: [Vec<u8>; 2],
+    /// Names that any of the versions provides or replaces.
+    pub(super) provided: Vec<String>,
 }
 
-/// The JSON of both documents: of the tagged versions, and of the branches. `repository` is the URL of the
-/// organization's repository. Not for asynchronous threads.
-pub(crate) fn bodies(material: &Material, repository: &str) -> Result<[Vec<u8>; 2], String> {
+/// The bodies of both documents, rendered version by version. `repository` is the URL of the organization's repository. It
+/// takes a while: not for asynchronous threads.
+pub(crate) fn bodies(material: &Material, repository: &str) -> Result<Bodies, String> {
     let name = material.package.name.clone().unwrap_or_default();
-    let parsed = PackageName::parse(&name).map_err(|error| error.to_string())?;
-    let mut tagged = Vec::new();
-    let mut branches = Vec::new();
-    for version in &material.versions {
-        let object = object(material, &parsed, version, repository)?;
-        if version.stability == Stability::Dev.as_str() {
-            branches.push(object);
-        } else {
-            tagged.push(object);
-        }
+    let name = PackageName::parse(&name).map_err(|error| error.to_string())?;
+    let mut versions: Vec<&Version> = material.versions.iter().collect();
+    versions.sort_by_cached_key(|version| {
+        Place::of(&version.version_normalized, version.default_branch)
+    });
+    let mut documents = [Document::new(&name), Document::new(&name)];
+    let mut provided = BTreeSet::new();
+    let mut last: Option<(&str, Manifest)> = None;
+    for version in versions {
+        // Versions next to each other often have the same composer.json.
+        let manifest = match last.take() {
+            Some((text, manifest)) if *text == *version.manifest => manifest,
+            _ => {
+                let manifest = limits::manifest(version.manifest.as_bytes());
+                let manifest = manifest.map_err(|error| error.to_string())?;
+                let names = manifest.provided_names().into_iter();
+                provided.extend(names.filter(|name| name.len() <= PROVIDED_NAME));
+                manifest
+            }
+        };
+        let is_branch = version.stability == Stability::Dev.as_str();
+        let object = object(material, &name, version, &manifest, repository);
+        documents[usize::from(is_branch)].add(object);
+        last = Some((&version.manifest, manifest));
     }
-    Ok([tagged, branches].map(|mut objects| {
-        metadata::sort_newest_first(&mut objects);
-        metadata::document(&parsed, &objects)
-    }))
+    Ok(Bodies {
+        documents: documents.map(Document::finish),
+        provided: provided.into_iter().collect(),
+    })
 }
 
 fn object(
     material: &Material,
     name: &PackageName,
     version: &Version,
+    manifest: &Manifest,
     repository: &str,
-) -> Result<Map<String, Value>, String> {
-    let manifest =
-        limits::manifest(version.manifest.as_bytes()).map_err(|error| error.to_string())?;
+) -> Map<String, Value> {
     let reference = &version.reference;
     let url = format!("{repository}/dists/{name}/{reference}.zip");
     let shasum = material
@@ -81,7 +81,7 @@ fn object(
         .unwrap_or_default();
     let abandoned = material.package.abandoned.as_deref().map(read_abandoned);
     let object = VersionObject {
-        manifest: &manifest,
+        manifest,
         name,
         version: &version.version,
         normalized: &version.version_normalized,
@@ -101,7 +101,7 @@ fn object(
         abandoned: abandoned.as_ref(),
         notification_url: None,
     };
-    Ok(object.build())
+    object.build()
 }
 
 /// How a package's row says that it is abandoned: empty, or the replacement.
@@ -121,14 +121,3 @@ fn read_abandoned(stored: &str) -> Abandoned {
 
 /// Longest provided name that can be asked for, in bytes: a database's index takes no endless ones.
 const PROVIDED_NAME: usize = 255;
-
-/// Names that any of the versions provides or replaces.
-fn provided_names(versions: &[Version]) -> Vec<String> {
-    let names: BTreeSet<String> = versions
-        .iter()
-        .filter_map(|version| limits::manifest(version.manifest.as_bytes()).ok())
-        .flat_map(|manifest| manifest.provided_names())
-        .filter(|name| name.len() <= PROVIDED_NAME)
-        .collect();
-    names.into_iter().collect()
-}

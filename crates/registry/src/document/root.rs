@@ -1,12 +1,13 @@
 //! `packages.json`: where everything else is found, with complete URLs.
 
+use kapelle_storage::db::changes::{self, Change};
 use kapelle_storage::db::organizations::Organization;
-use kapelle_storage::db::{changes, documents, packages};
+use kapelle_storage::db::{documents, packages};
 use kapelle_storage::{Handle, StorageError};
 use serde_json::{Map, Value, json};
 
 use super::DocumentError;
-use super::compress::{Compressed, compress};
+use super::compress::Press;
 use super::{ATTEMPTS, ROOT};
 use crate::registry::Registry;
 
@@ -46,7 +47,9 @@ async fn try_render(
     let root = root(&registry.repository_url(&organization.slug), names);
     let body =
         serde_json::to_vec(&root).map_err(|error| DocumentError::Failed(error.to_string()))?;
-    let compressed = compress(&body).map_err(|error| DocumentError::Failed(error.to_string()))?;
+    let press = move |press: &mut Press| press.compress(&body).map(|made| (made.seal(&body), made));
+    let pressed = registry.presses.work(press).await.flatten();
+    let (seal, compressed) = pressed.map_err(|error| DocumentError::Failed(error.to_string()))?;
 
     let mut transaction = registry.database().write_reserved().await?;
     // Whoever changed the names after they were read has said so by now, and nobody does before our commit.
@@ -59,18 +62,14 @@ async fn try_render(
     {
         return Ok(false);
     }
-    let Compressed { gzip, zstd } = &compressed;
+    let body = documents::Body {
+        base_url: base_url.as_str(),
+        gzip: &compressed.gzip,
+        zstd: &compressed.zstd,
+        seal: &seal,
+    };
     let seconds = registry.now().div_euclid(1_000);
-    documents::put(
-        &mut transaction,
-        organization.id,
-        ROOT,
-        base_url.as_str(),
-        gzip,
-        zstd,
-        seconds,
-    )
-    .await?;
+    documents::put(&mut transaction, organization.id, ROOT, body, seconds).await?;
     transaction.commit().await?;
     Ok(true)
 }
@@ -133,14 +132,13 @@ pub(crate) fn root(repository: &str, names: Option<Vec<String>>) -> Value {
     Value::Object(root)
 }
 
-/// The set of names has changed: the root is made anew when it is read next.
-pub(crate) async fn invalidate(
+/// The set of names has changed: the root is made anew when it is read next. Gives the change that is to be noted.
+pub(crate) async fn clear(
     registry: &Registry,
     transaction: &mut kapelle_storage::Transaction,
     organization_id: i64,
-) -> Result<(), StorageError> {
-    let now = registry.now();
-    documents::clear(transaction, organization_id, ROOT, now.div_euclid(1_000)).await?;
-    changes::append(transaction, now, organization_id, "root", "update", ROOT).await?;
-    Ok(())
+) -> Result<Change, StorageError> {
+    let seconds = registry.now().div_euclid(1_000);
+    documents::clear(transaction, organization_id, ROOT, seconds).await?;
+    Ok(Change::new(organization_id, "root", "update", ROOT))
 }

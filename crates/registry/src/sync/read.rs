@@ -96,12 +96,22 @@ fn read_chunk(
 ) -> Result<Vec<ObservedRef>, VcsError> {
     let commits: Result<Vec<Oid>, _> = refs.iter().map(|(_, commit)| Oid::parse(commit)).collect();
     let files = objects.files(&commits?, "composer.json", limit)?;
+    let mut last: Option<(FileContent, Read)> = None;
     let read = refs.into_iter().zip(files).map(|((name, commit), file)| {
+        let FileAtCommit { content, time } = file;
         // A tag may mark anything; a branch without its commit is a loss of ours.
-        if name.starts_with("refs/heads/") && file.content == FileContent::NoCommit {
+        if name.starts_with("refs/heads/") && content == FileContent::NoCommit {
             return Err(damage(mirror, format!("the commit of {name} is missing")));
         }
-        Ok(observe(name, commit, file, limit))
+        // Refs next to each other often have the same composer.json.
+        let read = match last.take() {
+            Some((known, read)) if known == content => read,
+            _ => parse(&content, limit),
+        };
+        let committed_at = time.map_or(0, |time| time.authored);
+        let observed = observe(name, commit, committed_at, &read);
+        last = Some((content, read));
+        Ok(observed)
     });
     read.collect()
 }
@@ -113,15 +123,15 @@ fn damage(mirror: &Mirror, detail: String) -> VcsError {
     }
 }
 
-fn observe(name: String, commit: String, file: FileAtCommit, limit: u64) -> ObservedRef {
-    let read = parse(file.content, limit);
+/// composer.json as it was read, and its text; or why there is none.
+type Read = Result<(Manifest, Arc<str>), String>;
+
+fn observe(name: String, commit: String, committed_at: i64, read: &Read) -> ObservedRef {
+    let read = read.as_ref().map_err(Clone::clone);
     ObservedRef {
-        committed_at: file.time.map_or(0, |time| time.authored),
-        declares: read
-            .as_ref()
-            .map(|(manifest, _)| declared_name(manifest))
-            .map_err(Clone::clone),
-        version: read.and_then(|(manifest, text)| candidate(&name, &manifest, text)),
+        committed_at,
+        declares: read.clone().map(|(manifest, _)| declared_name(manifest)),
+        version: read.and_then(|(manifest, text)| candidate(&name, manifest, text)),
         name,
         commit,
     }
@@ -135,11 +145,11 @@ fn declared_name(manifest: &Manifest) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn parse(content: FileContent, limit: u64) -> Result<(Manifest, Arc<str>), String> {
+fn parse(content: &FileContent, limit: u64) -> Read {
     match content {
         FileContent::Found(bytes) => {
-            let manifest = limits::manifest(&bytes).map_err(|error| error.to_string())?;
-            let text = str::from_utf8(&bytes).map_err(|error| error.to_string())?;
+            let manifest = limits::manifest(bytes).map_err(|error| error.to_string())?;
+            let text = str::from_utf8(bytes).map_err(|error| error.to_string())?;
             Ok((manifest, text.into()))
         }
         FileContent::Missing | FileContent::Folder => Err("there is no composer.json".to_owned()),
@@ -150,7 +160,7 @@ fn parse(content: FileContent, limit: u64) -> Result<(Manifest, Arc<str>), Strin
     }
 }
 
-fn candidate(ref_name: &str, manifest: &Manifest, text: Arc<str>) -> Result<Candidate, String> {
+fn candidate(ref_name: &str, manifest: &Manifest, text: &Arc<str>) -> Result<Candidate, String> {
     if manifest.is_empty() {
         return Err("composer.json says nothing".to_owned());
     }
@@ -161,7 +171,7 @@ fn candidate(ref_name: &str, manifest: &Manifest, text: Arc<str>) -> Result<Cand
     Ok(Candidate {
         version,
         normalized,
-        manifest: text,
+        manifest: Arc::clone(text),
     })
 }
 

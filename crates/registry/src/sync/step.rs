@@ -90,7 +90,9 @@ impl Step<'_> {
         }
         context.fence(&mut transaction).await?;
         // Last: it holds the lock of the change sequence until the commit.
-        documents.write(registry, &mut transaction).await?;
+        if !documents.write(registry, &mut transaction).await? {
+            return Ok(false);
+        }
         transaction.commit().await?;
         registry.wake_workers();
         registry.catch_up().await?;

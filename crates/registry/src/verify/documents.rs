@@ -131,7 +131,7 @@ fn compare(material: &Material, documents: Vec<OfPackage>, slug: &str, suspects:
             .entry(base_url)
             .or_insert_with(|| document::bodies(material, &repository));
         let finding = match bodies {
-            Ok(bodies) if is_same(&bodies[index], &body) => continue,
+            Ok(bodies) if is_same(&bodies.documents[index], &body) => continue,
             Ok(_) => "it does not say what the rows say".to_owned(),
             Err(error) => format!("it cannot be made from the rows: {error}"),
         };

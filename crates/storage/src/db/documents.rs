@@ -18,10 +18,21 @@ pub struct Document {
     pub gzip: Option<Vec<u8>>,
     /// Its zstd form; `None`: the document is deleted.
     pub zstd: Option<Vec<u8>>,
+    /// What the writer tied both forms and the body itself together with.
+    pub seal: Option<Vec<u8>>,
     /// **Seconds** since 1970; together with the URL it stands for these bytes for ever.
     pub last_modified: i64,
 }
-columns!(Document: path, base_url, gzip, zstd, last_modified);
+columns!(Document: path, base_url, gzip, zstd, seal, last_modified);
+
+/// A document's body; the fields are [`Document`]'s.
+#[derive(Debug, Clone, Copy)]
+pub struct Body<'b> {
+    pub base_url: &'b str,
+    pub gzip: &'b [u8],
+    pub zstd: &'b [u8],
+    pub seal: &'b [u8],
+}
 
 /// A document without its bodies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +55,7 @@ pub async fn find(
     path: &str,
 ) -> Result<Option<Document>> {
     let sql = sql!(
-        "SELECT path, base_url, gzip, zstd, last_modified FROM documents WHERE organization_id = $1 AND path = $2"
+        "SELECT path, base_url, gzip, zstd, seal, last_modified FROM documents WHERE organization_id = $1 AND path = $2"
     );
     fetch_optional(on, sql, values![organization_id, path]).await
 }
@@ -112,21 +123,33 @@ pub async fn put(
     tx: &mut Transaction,
     organization_id: i64,
     path: &str,
-    base_url: &str,
-    gzip: &[u8],
-    zstd: &[u8],
+    body: Body<'_>,
     now_seconds: i64,
 ) -> Result<i64> {
     let sql = sql!(
-        "INSERT INTO documents (organization_id, path, base_url, gzip, zstd, last_modified)
-         VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO documents (organization_id, path, base_url, gzip, zstd, seal, last_modified)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (organization_id, path) DO UPDATE SET
-             base_url = excluded.base_url, gzip = excluded.gzip, zstd = excluded.zstd,
+             base_url = excluded.base_url, gzip = excluded.gzip, zstd = excluded.zstd, seal = excluded.seal,
              last_modified = CASE WHEN documents.last_modified >= excluded.last_modified
                  THEN documents.last_modified + 1 ELSE excluded.last_modified END
          RETURNING last_modified AS value"
     );
-    let values = values![organization_id, path, base_url, gzip, zstd, now_seconds];
+    let Body {
+        base_url,
+        gzip,
+        zstd,
+        seal,
+    } = body;
+    let values = values![
+        organization_id,
+        path,
+        base_url,
+        gzip,
+        zstd,
+        seal,
+        now_seconds
+    ];
     fetch_one::<Number>(tx, sql, values)
         .await
         .map(|row| row.value)
@@ -141,7 +164,7 @@ pub async fn clear(
     now_seconds: i64,
 ) -> Result<Option<i64>> {
     let sql = sql!(
-        "UPDATE documents SET gzip = NULL, zstd = NULL,
+        "UPDATE documents SET gzip = NULL, zstd = NULL, seal = NULL,
              last_modified = CASE WHEN last_modified >= $3 THEN last_modified + 1 ELSE $3 END
          WHERE organization_id = $1 AND path = $2 AND gzip IS NOT NULL
          RETURNING last_modified AS value"

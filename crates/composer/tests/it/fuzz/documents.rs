@@ -1,7 +1,7 @@
 //! composer.json, composer.lock, and the documents that are served.
 
 use kapelle_composer::lock::MAX_LOCKED_PACKAGES;
-use kapelle_composer::metadata::document;
+use kapelle_composer::metadata::Document;
 use kapelle_composer::minify::{UNSET, expand, minify};
 use kapelle_composer::{Link, LockFile, Manifest, PackageName, VersionObject, json_depth};
 use kapelle_testing::fuzz::{Script, bytes, check, script};
@@ -112,8 +112,9 @@ fn a_manifest_is_read_or_refused_and_what_is_served_is_whole() {
             ] {
                 assert!(!object.contains_key(key), "{key}");
             }
-            let served: Value =
-                serde_json::from_slice(&document(&name, std::slice::from_ref(&object))).unwrap();
+            let mut document = Document::new(&name);
+            document.add(object.clone());
+            let served: Value = serde_json::from_slice(&document.finish()).unwrap();
             assert_eq!(served["packages"]["acme/lib"][0], Value::Object(object));
         });
 }

@@ -22,12 +22,19 @@ impl Published {
         found.unwrap().unwrap()
     }
 
-    /// Writes a document as nobody does.
+    /// Writes a document as nobody does, with the seal of what was there.
     async fn write(&self, path: &str, gzip: &[u8], zstd: &[u8]) {
+        let seal = self.document(path).await.seal.unwrap_or_default();
         let mut transaction = self.transaction().await;
         let id = self.world.organization_id;
-        let base = "https://kapelle.example/";
-        documents::put(&mut transaction, id, path, base, gzip, zstd, 0)
+        let base_url = "https://kapelle.example/";
+        let body = documents::Body {
+            base_url,
+            gzip,
+            zstd,
+            seal: &seal,
+        };
+        documents::put(&mut transaction, id, path, body, 0)
             .await
             .unwrap();
         transaction.commit().await.unwrap();
@@ -90,6 +97,24 @@ on_both_databases! {
             assert_eq!(published.found().await, (vec!["document_damaged"], vec![]));
         }
         published.write(TAGGED, &gzip_form, &zstd_form).await;
+        assert_eq!(published.found().await, NOTHING);
+    }
+
+    async fn a_document_is_written_again_only_if_it_says_something_else_or_is_damaged(url: String) {
+        let published = Published::new(&url).await;
+        let whole = published.document(TAGGED).await;
+        let refreshed = async || {
+            document::refresh_package(published.registry(), published.package.id, None).await.unwrap();
+            published.document(TAGGED).await
+        };
+        assert_eq!(refreshed().await, whole);
+
+        let zstd_form = whole.zstd.clone().unwrap();
+        published.write(TAGGED, &gzip("{}"), &zstd_form).await;
+        let damaged = published.document(TAGGED).await;
+        let repaired = refreshed().await;
+        assert_eq!((&repaired.gzip, &repaired.zstd), (&whole.gzip, &whole.zstd));
+        assert!(repaired.last_modified > damaged.last_modified);
         assert_eq!(published.found().await, NOTHING);
     }
 
@@ -172,9 +197,9 @@ on_both_databases! {
         let row = published.document(TAGGED).await;
         let mut transaction = published.transaction().await;
         let seconds = published.registry().now() / SECOND;
-        let base = row.base_url.as_str();
-        let (gzip, zstd) = (row.gzip.unwrap(), row.zstd.unwrap());
-        documents::put(&mut transaction, id, TAGGED, base, &gzip, &zstd, seconds).await.unwrap();
+        let (gzip, zstd, seal) = (row.gzip.unwrap(), row.zstd.unwrap(), row.seal.unwrap());
+        let body = documents::Body { base_url: &row.base_url, gzip: &gzip, zstd: &zstd, seal: &seal };
+        documents::put(&mut transaction, id, TAGGED, body, seconds).await.unwrap();
         transaction.commit().await.unwrap();
         let report = published.verify().await;
         assert_eq!(kinds(&report), (vec!["document_unannounced"], vec![]), "{report:#?}");
