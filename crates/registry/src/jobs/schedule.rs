@@ -109,17 +109,23 @@ impl Registry {
 
     async fn queue_synchronizations(&self) -> Result<(), StorageError> {
         let now = self.now();
-        let (before, never) = (now - POLL_PACKAGES, now + AHEAD);
-        let mut after = 0;
+        self.queue_waiting(i64::MIN, now - POLL_PACKAGES).await?;
+        self.queue_waiting(now + AHEAD + 1, i64::MAX).await
+    }
+
+    /// Queues the packages that were last looked at from `from` to before `until`.
+    async fn queue_waiting(&self, from: Millis, until: Millis) -> Result<(), StorageError> {
+        let mut after = (from, 0);
         loop {
-            let mut transaction = self.database().write().await?;
-            let due = packages::list_unsynced_since(&mut transaction, before, never, after, BATCH)
-                .await?;
-            let Some(last) = due.last() else {
+            let mut connection = self.database().read().await?;
+            let page = packages::list_waiting(&mut connection, after, until, BATCH).await?;
+            drop(connection);
+            let Some(last) = page.last() else {
                 return Ok(());
             };
-            after = last.id;
-            for package in &due {
+            after = (last.since, last.id);
+            let mut transaction = self.database().write().await?;
+            for package in &page {
                 let job = SyncPackage {
                     organization_id: package.organization_id,
                     package_id: package.id,

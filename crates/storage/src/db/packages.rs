@@ -463,22 +463,32 @@ pub async fn list_built(on: &mut impl Handle, after_id: i64, limit: i64) -> Resu
     fetch_all(on, sql, values![after_id, limit]).await
 }
 
-/// Live packages of all organizations that were last synchronized, or added and never synchronized, before `before`, or
-/// after `never` by a clock that was ahead; by key after `after_id`.
-pub async fn list_unsynced_since(
+/// A package that may be due for a look at its repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// Key.
+    pub id: i64,
+    /// Whose it is.
+    pub organization_id: i64,
+    /// When it was last synchronized, or added if it never was.
+    pub since: i64,
+}
+columns!(Waiting: id, organization_id, since);
+
+/// A page of the live packages of all organizations that have been waiting since before `before`, the longest first: those
+/// after the moment and key of `after`.
+pub async fn list_waiting(
     on: &mut impl Handle,
+    after: (i64, i64),
     before: i64,
-    never: i64,
-    after_id: i64,
     limit: i64,
-) -> Result<Vec<Package>> {
+) -> Result<Vec<Waiting>> {
+    // The condition on the moment alone is what the index is searched by.
     let sql = sql!(
-        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
-         FROM packages
-         WHERE removed_at IS NULL AND id > $3
-             AND (COALESCE(synced_at, created_at) < $1 OR COALESCE(synced_at, created_at) > $2)
-         ORDER BY id LIMIT $4"
+        "SELECT id, organization_id, COALESCE(synced_at, created_at) AS since FROM packages
+         WHERE removed_at IS NULL AND COALESCE(synced_at, created_at) >= $1
+             AND (COALESCE(synced_at, created_at), id) > ($1, $2) AND COALESCE(synced_at, created_at) < $3
+         ORDER BY COALESCE(synced_at, created_at), id LIMIT $4"
     );
-    fetch_all(on, sql, values![before, never, after_id, limit]).await
+    fetch_all(on, sql, values![after.0, after.1, before, limit]).await
 }
