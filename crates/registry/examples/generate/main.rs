@@ -8,10 +8,11 @@ mod rows;
 use std::fs::File;
 use std::io::{BufWriter, Write, stderr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Parser;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use kapelle_outbound::{Client, ClientConfig};
 use kapelle_registry::disk::Disk;
 use kapelle_registry::document::{self, Material, PackageDocuments};
@@ -25,6 +26,9 @@ use url::Url;
 
 use package::{Generated, Plan};
 use rows::Written;
+
+/// Why it went no further.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Packages that are rendered ahead of the writer.
 const AHEAD: usize = 64;
@@ -65,7 +69,7 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Failure> {
     kapelle_outbound::install_crypto_provider();
     let arguments = Arguments::parse();
     let temporary = tempfile::tempdir()?;
@@ -76,18 +80,26 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     drop(connection);
     let organization =
         organization.ok_or("there is no such organization: run `kapelle setup` first")?;
-    let plan = Plan {
+    let plan = Arc::new(Plan {
         packages: arguments.packages,
         versions: arguments.versions,
         seed: arguments.seed,
         organization_id: organization.id,
         now: registry.now(),
-    };
+    });
 
     let begun = Instant::now();
     let mut names = BufWriter::new(File::create(&arguments.names)?);
     let written = stream::iter(0..plan.packages)
-        .map(|index| render(&registry, &plan, index, !arguments.without_dists))
+        .map(|index| {
+            let rendering = render(
+                registry.clone(),
+                Arc::clone(&plan),
+                index,
+                !arguments.without_dists,
+            );
+            tokio::spawn(rendering).map(|done| done.map_err(Failure::from).flatten())
+        })
         .buffered(AHEAD)
         .try_chunks(BATCH)
         .map_err(|error| error.1)
@@ -116,11 +128,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// The generated package with its documents.
 async fn render(
-    registry: &Registry,
-    plan: &Plan,
+    registry: Registry,
+    plan: Arc<Plan>,
     index: u64,
     with_dists: bool,
-) -> Result<(Generated, PackageDocuments), Box<dyn std::error::Error>> {
+) -> Result<(Generated, PackageDocuments), Failure> {
     let generated = plan.package(index, with_dists);
     let material = Material {
         package: generated.package.clone(),
@@ -131,7 +143,7 @@ async fn render(
             .map(|dist| (dist.reference.clone(), dist.sha1.clone()))
             .collect(),
     };
-    let documents = PackageDocuments::render(registry, material).await?;
+    let documents = PackageDocuments::render(&registry, material).await?;
     Ok((generated, documents))
 }
 
@@ -147,10 +159,7 @@ fn report(total: &Written, begun: Instant) -> std::io::Result<()> {
 }
 
 /// A registry that only renders and writes: nothing is fetched, built or sealed.
-async fn open(
-    arguments: &Arguments,
-    temporary: PathBuf,
-) -> Result<Registry, Box<dyn std::error::Error>> {
+async fn open(arguments: &Arguments, temporary: PathBuf) -> Result<Registry, Failure> {
     let outbound = Client::new(ClientConfig::default())?;
     let random = Random::seeded(arguments.seed);
     let database = Database::connect(&arguments.database).await?;

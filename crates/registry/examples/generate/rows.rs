@@ -11,6 +11,7 @@ use kapelle_storage::db::{
 };
 use kapelle_storage::{StorageError, Transaction};
 
+use crate::Failure;
 use crate::package::Generated;
 
 /// What one transaction, or all of them, wrote.
@@ -25,7 +26,7 @@ pub(crate) struct Written {
 pub(crate) async fn write(
     registry: &Registry,
     batch: Vec<(Generated, PackageDocuments)>,
-) -> Result<Written, Box<dyn std::error::Error>> {
+) -> Result<Written, Failure> {
     let (mut generated, documents): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
     let mut transaction = registry.database().write().await?;
     for Generated {
