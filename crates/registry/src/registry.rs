@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::disk::Disk;
-use crate::dist::Builds;
+use crate::dist::{Builds, Kept};
 use crate::document::{Presses, Renderings};
 use crate::feed::Memory;
 use crate::limits::Limits;
@@ -63,6 +63,7 @@ pub struct Inner {
     pub(crate) public_url: ArcSwap<Url>,
     pub(crate) memory: Memory,
     pub(crate) builds: Builds,
+    pub(crate) kept: Kept,
     pub(crate) renderings: Renderings,
     pub(crate) presses: Presses,
     pub(crate) buffers: Buffers,
@@ -88,6 +89,7 @@ impl Registry {
             public_url: ArcSwap::from_pointee(parts.public_url.clone()),
             memory,
             builds: Builds::default(),
+            kept: Kept::default(),
             renderings: Renderings::default(),
             presses: Presses::default(),
             buffers: Buffers::default(),

@@ -42,16 +42,12 @@ impl Pools {
             source,
         };
         let writer = open_writer(&path).await.map_err(connect)?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
+        let readers = pool(READERS)
             .acquire_timeout(BUSY)
-            .idle_timeout(None)
-            .max_lifetime(None)
             .connect_with(reader_options(&path))
             .await
             .map_err(connect)?;
-        let aside = SqlitePoolOptions::new()
-            .max_connections(1)
+        let aside = pool(1)
             .acquire_timeout(BUSY)
             .connect_lazy_with(reader_options(&path));
         let file = identify(&path).map_err(|source| StorageError::File {
@@ -104,8 +100,7 @@ impl Pools {
 async fn open_writer(path: &Path) -> Result<SqlitePool, sqlx::Error> {
     let deadline = Instant::now() + BUSY;
     loop {
-        let opened = SqlitePoolOptions::new()
-            .max_connections(1)
+        let opened = pool(1)
             .acquire_timeout(BUSY * 3)
             .connect_with(options(path))
             .await;
@@ -114,6 +109,16 @@ async fn open_writer(path: &Path) -> Result<SqlitePool, sqlx::Error> {
             outcome => return outcome,
         }
     }
+}
+
+/// A pool of connections that stay, and that nobody asks whether they live: a file does not hang up, and asking takes as
+/// long as a query.
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
 }
 
 fn identify(path: &Path) -> io::Result<FileId> {

@@ -5,7 +5,7 @@ mod order;
 mod workshop;
 
 pub(crate) use build::{Builds, build, build_in, rehearse};
-pub(crate) use workshop::Workshop;
+pub(crate) use workshop::{Kept, Workshop};
 
 use std::ops::Range;
 

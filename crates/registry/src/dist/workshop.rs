@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::io::{BufWriter, Read, Seek};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kapelle_archive::{
     DistBuilder, DistOptions, DistReport, Limits as ArchiveLimits, Packed, Packer,
@@ -20,7 +20,7 @@ use crate::registry::Registry;
 
 /// Larger files are compressed into the dist, and are not kept.
 const SMALL: u64 = 512 * 1024;
-/// Bytes of compressed files that are kept, of either generation.
+/// Bytes of compressed files that are kept for all workshops together, of either generation.
 const KEPT: usize = 6 << 20;
 /// The longest target of a link that is judged here.
 const LONGEST_LINK: u64 = 4096;
@@ -30,7 +30,7 @@ const LONGEST_LINK: u64 = 4096;
 pub(crate) struct Workshop {
     pub(super) mirror: Mirror,
     benches: Mutex<Vec<Bench>>,
-    kept: Arc<Mutex<Kept>>,
+    package_id: i64,
 }
 
 /// What one build at a time works with.
@@ -40,12 +40,16 @@ struct Bench {
     packer: Packer,
 }
 
-/// Compressed files by the names of their contents. When the new generation is full, the old one is forgotten.
+/// Compressed files of packages by the names of their contents; no package gets what another one brought. When the new
+/// generation is full, the old one is forgotten.
 #[derive(Debug, Default)]
-struct Kept {
-    new: HashMap<Oid, Packed>,
+pub(crate) struct Kept(Mutex<Generations>);
+
+#[derive(Debug, Default)]
+struct Generations {
+    new: HashMap<(i64, Oid), Packed>,
     weight: usize,
-    old: HashMap<Oid, Packed>,
+    old: HashMap<(i64, Oid), Packed>,
 }
 
 /// Everything that one build needs to know.
@@ -55,7 +59,8 @@ struct Order {
     top_directory: String,
     limits: ArchiveLimits,
     spool: PathBuf,
-    kept: Arc<Mutex<Kept>>,
+    package_id: i64,
+    registry: Registry,
 }
 
 /// A dist that is not stored yet.
@@ -80,7 +85,7 @@ impl Workshop {
         Self {
             mirror: registry.parts.git.mirror(package.id),
             benches: Mutex::default(),
-            kept: Arc::default(),
+            package_id: package.id,
         }
     }
 
@@ -98,7 +103,8 @@ impl Workshop {
             top_directory: top_directory(package, reference),
             limits: super::build::archive_limits(registry),
             spool: registry.parts.temporary.clone(),
-            kept: Arc::clone(&self.kept),
+            package_id: self.package_id,
+            registry: registry.clone(),
         };
         let Bench {
             objects,
@@ -166,7 +172,6 @@ impl Order {
         builder: &mut DistBuilder<'_>,
     ) -> Result<Vec<(usize, Oid)>, Stopped> {
         let mut fresh = Vec::new();
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         for (at, entry) in snapshot.entries.iter().enumerate() {
             match entry.kind {
                 SnapshotKind::Folder => builder.directory(&entry.path)?,
@@ -180,7 +185,8 @@ impl Order {
                     if !builder.wants(&entry.path)? {
                         continue;
                     }
-                    match kept.find(oid) {
+                    let kept = self.registry.kept.lock().find((self.package_id, oid));
+                    match kept {
                         Some(packed) => builder.packed(&entry.path, executable, &packed)?,
                         None => fresh.push((at, oid)),
                     }
@@ -207,8 +213,7 @@ impl Order {
                 SnapshotKind::File { executable, .. } if size <= SMALL => {
                     let file = packer.pack(content, size)?;
                     builder.packed(&entry.path, executable, &file)?;
-                    let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-                    kept.keep(oid, file);
+                    self.registry.kept.lock().keep((self.package_id, oid), file);
                 }
                 SnapshotKind::File { executable, .. } => {
                     builder.file(&entry.path, executable, content, size)?;
@@ -239,22 +244,28 @@ fn target(content: &mut dyn Read, size: u64) -> Result<Vec<u8>, Stopped> {
 }
 
 impl Kept {
-    fn find(&mut self, oid: Oid) -> Option<Packed> {
-        if let Some(packed) = self.new.get(&oid) {
+    fn lock(&self) -> MutexGuard<'_, Generations> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Generations {
+    fn find(&mut self, name: (i64, Oid)) -> Option<Packed> {
+        if let Some(packed) = self.new.get(&name) {
             return Some(packed.clone());
         }
-        let packed = self.old.remove(&oid)?;
-        self.keep(oid, packed.clone());
+        let packed = self.old.remove(&name)?;
+        self.keep(name, packed.clone());
         Some(packed)
     }
 
-    fn keep(&mut self, oid: Oid, packed: Packed) {
+    fn keep(&mut self, name: (i64, Oid), packed: Packed) {
         let weight = packed.weight();
         if self.weight + weight > KEPT {
             self.old = std::mem::take(&mut self.new);
             self.weight = 0;
         }
         self.weight += weight;
-        self.new.insert(oid, packed);
+        self.new.insert(name, packed);
     }
 }

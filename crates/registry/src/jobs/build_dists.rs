@@ -13,7 +13,8 @@ use super::{BuildOneDist, Job, JobContext, JobError, Priority};
 use crate::dist::{self, DistError, Workshop};
 use crate::sync::{self, Fate};
 
-/// Dists that are built before their checksums are published together.
+/// Dists that are built before their checksums are published together; each next batch is twice as large, since each
+/// publication renders the whole package.
 const BATCH: usize = 100;
 /// Dists of one package that are built at once: while one waits for git or the disk, another is compressed.
 const AT_ONCE: usize = 2;
@@ -131,7 +132,10 @@ impl Work<'_> {
     async fn build(&mut self, commits: &[String]) -> Result<(), JobError> {
         let (context, package) = (self.context, self.package);
         let workshop = Workshop::of(&context.registry, package);
-        for batch in commits.chunks(BATCH) {
+        let (mut rest, mut size) = (commits, BATCH);
+        while !rest.is_empty() {
+            let (batch, later) = rest.split_at(size.min(rest.len()));
+            (rest, size) = (later, size * 2);
             let builds: Vec<_> = batch
                 .iter()
                 .map(|commit| build_one(context, package, commit, &workshop))
