@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use super::job_threads::JobThreads;
 use crate::app::App;
 use crate::parts;
 
@@ -21,6 +22,8 @@ const BEAT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Background {
     worker: Worker,
+    /// None where no jobs are run.
+    job_threads: Option<JobThreads>,
     jobs: TaskTracker,
     others: TaskTracker,
     no_more_jobs: CancellationToken,
@@ -29,23 +32,27 @@ pub(super) struct Background {
 
 impl Background {
     /// Starts everything; jobs only where `works`.
-    pub(super) fn start(app: &App, kind: &'static str, works: bool) -> Self {
+    pub(super) async fn start(app: &App, kind: &'static str, works: bool) -> anyhow::Result<Self> {
+        // Before there is a thread of jobs: one that opens a connection would make it as slow as itself.
+        app.opened.database.open_readers().await?;
         let background = Self {
             worker: Worker::new(app.registry.clone(), app.node.clone()),
+            job_threads: works.then(JobThreads::start).transpose()?,
             jobs: TaskTracker::new(),
             others: TaskTracker::new(),
             no_more_jobs: CancellationToken::new(),
             no_more_others: CancellationToken::new(),
         };
-        if works {
+        if let Some(threads) = &background.job_threads {
             let (worker, slots, stop) = (
                 background.worker.clone(),
                 app.settings().jobs.slots,
                 background.no_more_jobs.clone(),
             );
-            background
-                .jobs
-                .spawn(async move { worker.run(slots, stop).await });
+            background.jobs.spawn_on(
+                async move { worker.run(slots, stop).await },
+                threads.handle(),
+            );
         }
         let (registry, stop) = (app.registry.clone(), background.no_more_others.clone());
         background
@@ -60,7 +67,7 @@ impl Background {
             .spawn(Pulse::of(app, kind, works).beat(background.no_more_others.clone()));
         background.jobs.close();
         background.others.close();
-        background
+        Ok(background)
     }
 
     /// Lets running jobs end, gives back those that do not in time, then stops the rest.

@@ -4,6 +4,7 @@ mod arguments;
 mod background;
 mod demo;
 mod import;
+mod job_threads;
 mod listener;
 mod patience;
 mod timer;
@@ -47,7 +48,7 @@ pub(crate) async fn serve(
     note_public_url(&app, &listener.url()?).await?;
     app.registry.catch_up().await?;
 
-    let background = Background::start(&app, "serve", !arguments.no_worker);
+    let background = Background::start(&app, "serve", !arguments.no_worker).await?;
     let serving = match start(&app, listener) {
         Ok(serving) => serving,
         Err(error) => {
@@ -71,7 +72,7 @@ pub(crate) async fn serve(
 /// Works until a signal, then lets running jobs come to their end.
 pub(crate) async fn worker(app: &App) -> anyhow::Result<()> {
     app.registry.catch_up().await?;
-    let background = Background::start(app, "worker", true);
+    let background = Background::start(app, "worker", true).await?;
     let started = serde_json::json!({ "working": app.node });
     app.output
         .item(&started, &format!("working as {}", app.node))?;

@@ -70,3 +70,40 @@ async fn a_job_that_will_be_tried_again_says_when() {
         "{table}"
     );
 }
+
+/// The niceness of each thread of a process, by the thread's name.
+#[cfg(target_os = "linux")]
+fn niceness(process: u32) -> Vec<(String, i32)> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let read = |thread: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(thread.path().join("stat")).unwrap();
+        let (name, rest) = text.split_once('(').unwrap().1.rsplit_once(')').unwrap();
+        let niceness = rest.split_whitespace().nth(16).unwrap();
+        (name.to_owned(), niceness.parse().unwrap())
+    };
+    threads.map(|thread| read(thread.unwrap())).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn jobs_give_way_to_requests_and_nothing_else_does() {
+    let installation = Installation::with_organization().await;
+    let (server, url) = installation.serve(&[]).await;
+    let repository = library("acme/lib", &["1.0.0"]);
+    installation
+        .run(&["package", "add", &repository.url()])
+        .await
+        .succeeded();
+    let jobs = installation.json(&["job", "list"]).await;
+    let id = jobs[0]["id"].to_string();
+    installation.run(&["job", "wait", &id]).await.succeeded();
+    assert!(url.starts_with("http://"));
+
+    let threads = niceness(server.id().unwrap());
+    let (jobs, others): (Vec<_>, Vec<_>) = threads.into_iter().partition(|(name, _)| name == "job");
+    assert!(!jobs.is_empty(), "{others:?}");
+    assert!(jobs.iter().all(|(_, nice)| *nice == 10), "{jobs:?}");
+    let readers = |name: &str| name.starts_with("sqlx-sqlite");
+    assert!(others.iter().any(|(name, _)| readers(name)), "{others:?}");
+    assert!(others.iter().all(|(_, nice)| *nice == 0), "{others:?}");
+}
