@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""What an import does to those who do something else: the 99th percentile of a hot document and of making a token.
+
+Twenty requests a second, one after the other, and as many `token create` as there is time for, first while nothing else
+happens, then while 25 repositories are imported and their archives built; in turn, A B A B … The client has a higher priority than
+all that it measures, where it may have one: it is the server that is measured, not how long Python waits for a processor.
+
+    benches/beside.py --kapelle target/release/kapelle
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+import repositories
+from common import Kapelle, memory, middle, ratio
+from imports import Folder
+from load import basic
+
+#: Seconds between two requests.
+PACE = 0.05
+DOCUMENT = "/repo/acme/p2/acme/lib-90.json"
+
+
+class Reader(threading.Thread):
+    """Somebody who asks for a document at a steady pace; how long each answer took, in milliseconds."""
+
+    def __init__(self, kapelle):
+        super().__init__(daemon=True)
+        self.took, self.over = [], threading.Event()
+        self.socket = socket.create_connection(("127.0.0.1", kapelle.port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.request = (f"GET {DOCUMENT} HTTP/1.1\r\nHost: bench\r\nAccept-Encoding: gzip\r\n"
+                        f"Authorization: {basic(kapelle.token)}\r\n\r\n").encode()
+        self.length = None
+        self.start()
+
+    def run(self):
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -15)
+        while not self.over.wait(PACE):
+            started = time.monotonic()
+            self.socket.sendall(self.request)
+            self.receive()
+            self.took.append((time.monotonic() - started) * 1000)
+
+    def receive(self):
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += self.socket.recv(1 << 16)
+        head, body = answer.split(b"\r\n\r\n", 1)
+        assert head.startswith(b"HTTP/1.1 200"), head
+        length = int(next(line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")))
+        while len(body) < length:
+            body += self.socket.recv(1 << 16)
+
+    def stop(self):
+        self.over.set()
+        self.join()
+        return self.took
+
+
+class Maker(threading.Thread):
+    """Somebody who makes tokens; how long each took, in milliseconds."""
+
+    def __init__(self, kapelle):
+        super().__init__(daemon=True)
+        self.kapelle, self.took, self.over = kapelle, [], threading.Event()
+        self.start()
+
+    def run(self):
+        command = self.kapelle.command("token", "create", "--organization", "acme")
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -1)
+        while not self.over.wait(PACE):
+            started = time.monotonic()
+            subprocess.run(command, check=True, capture_output=True, env=self.kapelle.environment)
+            self.took.append((time.monotonic() - started) * 1000)
+
+    def stop(self):
+        self.over.set()
+        self.join()
+        return self.took
+
+
+def percentile(values, part):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
+
+
+def observe(kapelle, kind, work):
+    """How long those took who did something else during `work`."""
+    observer = kind(kapelle)
+    work()
+    return observer.stop()
+
+
+class Bench:
+    def __init__(self, options, folder):
+        self.options, self.folder = options, folder
+        self.upstreams = folder / "upstreams"
+        repositories.make_all(self.upstreams)
+        self.single = folder / "single"
+        self.single.mkdir()
+        repositories.make(self.single / "lib-90.git", 90, 60)
+        self.made = 0
+
+    def started(self):
+        """A server with one package that is asked for, and a file that names the others."""
+        self.made += 1
+        kapelle = Kapelle(self.options.kapelle, self.folder / f"kapelle-{self.made}").serve()
+        kapelle.run("package", "add", Folder(self.single).url("lib-90.git"), "--organization", "acme", "--wait")
+        kapelle.wait_for_jobs()
+        urls = [Folder(self.upstreams).url(path.name) for path in sorted(self.upstreams.iterdir())]
+        (kapelle.folder / "satis.json").write_text(json.dumps({"repositories": [{"type": "git", "url": url} for url in urls]}))
+        return kapelle
+
+    def compare(self, work, kind):
+        idle, busy, most = [], [], []
+        for _ in range(self.options.rounds):
+            kapelle = self.started()
+            observe(kapelle, kind, lambda: time.sleep(1))
+            idle.append(observe(kapelle, kind, lambda: time.sleep(self.options.seconds)))
+
+            def import_all():
+                kapelle.run("import", str(kapelle.folder / "satis.json"), "--organization", "acme")
+                kapelle.wait_for_jobs()
+            busy.append(observe(kapelle, kind, import_all))
+            most.append(memory(kapelle.process.pid)[1])
+            kapelle.stop()
+        for part, limit in ((0.5, "reported"), (0.99, "≤ 2×")):
+            ours, floor = ([percentile(one, part) for one in several] for several in (busy, idle))
+            print(f"| {work}, percentile {part * 100:.0f}, ms | {middle(ours):.2f} | {middle(floor):.2f} | {ratio(ours, floor):.2f}× | {limit} |",
+                  flush=True)
+        print(f"({[len(one) for one in busy]} against {[len(one) for one in idle]} samples; memory at most {middle(most):.0f} MB)", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kapelle", required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=15, help="how long nothing else happens")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(options, pathlib.Path(folder))
+        print("| work | while importing | idle | ratio | required |\n|---|---|---|---|---|", flush=True)
+        bench.compare("p2 in memory", Reader)
+        bench.compare("making a token", Maker)
+
+
+if __name__ == "__main__":
+    main()
