@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use kapelle_storage::StorageError;
 use kapelle_storage::db::changes::{self, Change};
 use kapelle_storage::db::organizations::Organization;
+use kapelle_storage::{Connection, StorageError};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio_util::sync::CancellationToken;
@@ -152,25 +152,28 @@ impl Registry {
     /// Takes account of every change that is committed by now. Called after each of our own commits, so that a
     /// change is visible where it was made before its answer is sent.
     pub async fn catch_up(&self) -> Result<(), StorageError> {
+        let mut connection = self.database().read().await?;
+        self.catch_up_on(&mut connection).await
+    }
+
+    async fn catch_up_on(&self, connection: &mut Connection) -> Result<(), StorageError> {
         let passed = self.passed();
         if self.freshness() == Freshness::Stale {
             // Never confirmed, or away for so long that changes may have been pruned meanwhile.
-            let newest = changes::latest(&mut self.database().read().await?).await?;
+            let newest = changes::latest(connection).await?;
             self.memory.start_over(newest);
         }
         loop {
             let since = self.memory.point();
-            let mut connection = self.database().read().await?;
-            let page = changes::since(&mut connection, since, PAGE).await?;
+            let page = changes::since(connection, since, PAGE).await?;
             if let Some(newest) = page.last() {
                 // Where our own place was pruned, so may have been what comes after it: by a process with a clock ahead.
-                if changes::oldest(&mut connection).await? > since {
+                if changes::oldest(connection).await? > since {
                     self.memory.start_over(newest.seq);
                 } else {
                     self.memory.forget(&page, newest.seq);
                 }
             }
-            drop(connection);
             if i64::try_from(page.len()).unwrap_or(PAGE) < PAGE {
                 self.memory.confirmed_at.store(passed, Ordering::SeqCst);
                 return Ok(());
@@ -227,7 +230,10 @@ impl Registry {
     async fn follow_once(&self, shutdown: &CancellationToken) -> Result<(), StorageError> {
         let mut watcher = self.database().watch().await?;
         loop {
-            self.catch_up().await?;
+            // Not behind readers who keep every other connection busy: a token that was revoked must stop in time.
+            let mut aside = self.database().read_aside().await?;
+            self.catch_up_on(&mut aside).await?;
+            drop(aside);
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 changed = watcher.changed(Duration::from_secs(1)) => changed.map(|_| ())?,

@@ -1,14 +1,19 @@
 //! What is remembered: never older than what is known to have changed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use kapelle_registry::actor::TokenAccess;
 use kapelle_registry::dist::{self, DistError};
 use kapelle_registry::document::{self, DocumentError};
+use kapelle_registry::feed::Freshness;
 use kapelle_registry::jobs::Worker;
+use kapelle_registry::token::{self, NewToken};
 use kapelle_registry::{Actor, Registry};
 use kapelle_testing::git::GitRepository;
 use kapelle_testing::on_both_databases;
 use serde_json::Value;
+use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{World, body};
@@ -119,4 +124,48 @@ on_both_databases! {
         let second = document::find(&world.registry, &Actor::Operator, place).await.unwrap();
         assert!(Arc::ptr_eq(&first, &second), "remembered");
     }
+
+    async fn a_revoked_token_is_forgotten_although_every_connection_is_busy(url: String) {
+        let world = World::new(&url).await;
+        let new = NewToken {
+            organization_id: world.organization_id,
+            description: String::new(),
+            access: TokenAccess::Read,
+            expires_at: None,
+        };
+        let created = token::create(&world.registry, &Actor::Operator, &new).await.unwrap();
+        let server = world.process_connected_to(&url).await;
+        let shutdown = CancellationToken::new();
+        let following = tokio::spawn({
+            let (server, shutdown) = (server.clone(), shutdown.clone());
+            async move { server.follow(shutdown).await }
+        });
+        patiently("the sequence", || server.freshness() == Freshness::Confirmed).await;
+        token::authenticate(&server, created.reveal()).await.unwrap();
+        assert!(token::remembered(&server, created.reveal()).is_some());
+
+        let mut busy = Vec::new();
+        while let Ok(connection) = timeout(Duration::from_millis(500), server.database().read()).await {
+            busy.push(connection.unwrap());
+        }
+        token::remove(&world.registry, &Actor::Operator, world.organization_id, created.id).await.unwrap();
+        patiently("its end", || token::remembered(&server, created.reveal()).is_none()).await;
+        drop(busy);
+        let actor = token::authenticate(&server, created.reveal()).await.unwrap();
+        assert!(matches!(actor, Actor::Refused), "{actor:?}");
+        shutdown.cancel();
+        following.await.unwrap();
+    }
+}
+
+/// Looks again and again, far more often than the sequence is asked for, until something is so.
+async fn patiently(what: &str, is_so: impl Fn() -> bool) {
+    let mut ticks = interval(Duration::from_millis(20));
+    for _ in 0..2_000 {
+        ticks.tick().await;
+        if is_so() {
+            return;
+        }
+    }
+    panic!("in vain waited for {what}");
 }

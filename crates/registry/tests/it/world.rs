@@ -112,6 +112,23 @@ impl World {
         self.process_with(self.registry.limits().clone())
     }
 
+    /// The same with connections of its own.
+    pub(crate) async fn process_connected_to(&self, database_url: &str) -> Registry {
+        let database = Database::connect(database_url).await.unwrap();
+        let limits = self.registry.limits().clone();
+        let blobs = self.registry.blobs().clone();
+        let (clock, probe) = (&self.clock, &self.probe);
+        Self::process(
+            &self.folder,
+            database,
+            blobs,
+            clock,
+            limits,
+            self.change_git,
+            probe,
+        )
+    }
+
     /// Another machine on the same database and blobs, with mirrors of its own in the folder.
     pub(crate) fn other_machine(&self, limits: Limits) -> (Registry, TempDir) {
         let folder = tempfile::tempdir().unwrap();
