@@ -4,6 +4,7 @@ use kapelle_storage::db::packages::{self, Package};
 use kapelle_storage::db::{dists, package_references, versions};
 use kapelle_vcs::{Mirror, VcsError};
 
+use super::unbuilt::kept_by_nobody_else;
 use super::walk::{Look, Walk};
 use super::{Checked, Finding, Kind, VerifyError};
 
@@ -97,14 +98,17 @@ async fn damaged(
     look: &mut Look<Option<i64>>,
 ) -> Result<(), VerifyError> {
     let mut connection = walk.registry.database().read().await?;
-    let unbuilt = package_references::list_without_dist(&mut connection, package.id, 1).await?;
+    let unbuilt =
+        package_references::list_without_dist(&mut connection, package.id, i64::MAX).await?;
+    drop(connection);
+    let needed = kept_by_nobody_else(walk, package.id, &unbuilt).await?;
     let finding = Finding::new(
         Kind::MirrorDamaged,
         walk.about(package),
         error.to_string(),
         "synchronize the package: that makes the mirror anew, after what can be saved was saved",
     );
-    if unbuilt.is_empty() {
+    if needed.is_empty() {
         look.suspects.note(finding);
     } else {
         look.suspects.broken(finding);

@@ -1,18 +1,14 @@
 //! Published commits that have no archive: who is going to build it, from what, or why nobody can.
 
-use kapelle_storage::db::{job_log, jobs};
+use std::collections::HashSet;
+
+use kapelle_storage::db::package_references::{self, PackageReference};
+use kapelle_storage::db::{depots, job_log, jobs};
+use kapelle_vcs::VcsError;
 
 use super::packages::Subject;
 use super::walk::{Suspects, Walk};
 use super::{About, Finding, Kind, VerifyError};
-
-/// What is known of where the commits are.
-enum Mirrored {
-    /// This machine has no mirror of the package.
-    Nothing,
-    /// All but these.
-    AllBut(Vec<String>),
-}
 
 pub(super) async fn look(
     walk: &Walk<'_>,
@@ -24,31 +20,94 @@ pub(super) async fn look(
     if unbuilt.is_empty() || has_open_job(walk, package.id).await? {
         return Ok(());
     }
-    let mirror = walk.registry.parts.git.mirror(package.id);
-    let mirrored = if mirror.exists() {
-        match mirror.missing(unbuilt).await {
-            Ok(missing) => Mirrored::AllBut(missing),
-            Err(error) => {
-                suspects.broken(Finding::new(
-                    Kind::MirrorDamaged,
-                    walk.about(package),
-                    error.to_string(),
-                    "synchronize the package: that makes it anew",
-                ));
-                return Ok(());
-            }
+    let ours = kept_by_nobody_else(walk, package.id, unbuilt).await?;
+    let lost = match lost(walk, package.id, ours).await {
+        Ok(lost) => lost,
+        Err(error) => {
+            suspects.broken(Finding::new(
+                Kind::MirrorDamaged,
+                walk.about(package),
+                error.to_string(),
+                "synchronize the package: that makes it anew",
+            ));
+            return Ok(());
         }
-    } else {
-        Mirrored::Nothing
     };
     for reference in unbuilt {
         let about = walk
             .about(package)
             .version(subject.version_at(reference))
             .reference(reference);
-        judge(walk, subject, reference, about, &mirrored, suspects).await?;
+        match lost.iter().find(|lost| lost.reference == *reference) {
+            Some(lost) => suspects.broken(gone(walk, about, lost).await?),
+            None => judge(walk, subject, reference, about, suspects).await?,
+        }
     }
     Ok(())
+}
+
+/// Those of a package's commits that have to be in the mirror here: for each of the others there is another depot out of
+/// which it was published, and that has given a sign of life. Whether the mirror there has it is told by a look there.
+pub(super) async fn kept_by_nobody_else(
+    walk: &Walk<'_>,
+    package_id: i64,
+    commits: &[String],
+) -> Result<Vec<PackageReference>, VerifyError> {
+    let mut connection = walk.registry.database().read().await?;
+    let mut ours = Vec::new();
+    for reference in commits {
+        let found = package_references::find(&mut connection, package_id, reference).await?;
+        let Some(published) = found else { continue };
+        let keeper = walk.registry.keeper(&mut connection, &published).await?;
+        if keeper.is_none() {
+            ours.push(published);
+        }
+    }
+    Ok(ours)
+}
+
+/// Those of them that the mirror does not have. Where there is none yet, upstream may still have them, unless it was
+/// asked and they were given up.
+async fn lost(
+    walk: &Walk<'_>,
+    package_id: i64,
+    mut ours: Vec<PackageReference>,
+) -> Result<Vec<PackageReference>, VcsError> {
+    let mirror = walk.registry.parts.git.mirror(package_id);
+    if ours.is_empty() {
+        return Ok(ours);
+    }
+    if mirror.exists() {
+        let names: Vec<_> = ours.iter().map(|one| one.reference.clone()).collect();
+        let missing: HashSet<_> = mirror.missing(&names).await?.into_iter().collect();
+        ours.retain(|one| missing.contains(&one.reference));
+    } else {
+        ours.retain(|one| one.lost_at.is_some());
+    }
+    Ok(ours)
+}
+
+async fn gone(
+    walk: &Walk<'_>,
+    about: About,
+    lost: &PackageReference,
+) -> Result<Finding, VerifyError> {
+    const LOST: &str = "it has no archive, and this machine has no mirror with its commit";
+    let publisher = lost.depot.as_deref();
+    let Some(publisher) = publisher.filter(|name| *name != walk.registry.depot()) else {
+        let advice = "synchronize the package; if upstream no longer has the commit, restore archives and mirrors from \
+                      your backup";
+        return Ok(Finding::new(Kind::CommitLost, about, LOST, advice));
+    };
+    let mut connection = walk.registry.database().read().await?;
+    let known = depots::find(&mut connection, publisher).await?;
+    let node = known.map_or_else(|| publisher.to_owned(), |depot| depot.node);
+    Ok(Finding::new(
+        Kind::CommitLost,
+        about,
+        format!("{LOST}; the data folder that had it, of {node}, gives no sign of life"),
+        "run a worker on that data folder; if it is gone, synchronize the package: upstream may have the commit",
+    ))
 }
 
 async fn has_open_job(walk: &Walk<'_>, package_id: i64) -> Result<bool, VerifyError> {
@@ -61,22 +120,12 @@ async fn judge(
     subject: &Subject,
     reference: &str,
     about: About,
-    mirrored: &Mirrored,
     suspects: &mut Suspects,
 ) -> Result<(), VerifyError> {
     let package = &subject.package;
-    let is_lost = matches!(mirrored, Mirrored::AllBut(missing) if missing.iter().any(|lost| lost == reference));
     let was_built = subject.published.shasums.get(reference);
     let was_built = was_built.is_some_and(|sha1| !sha1.is_empty());
-    if is_lost {
-        suspects.broken(Finding::new(
-            Kind::CommitLost,
-            about,
-            "it has no archive, and this machine's mirror does not have its commit",
-            "synchronize the package; if upstream no longer has the commit, restore archives and mirrors from your \
-             backup, or run a worker where its mirror is",
-        ));
-    } else if was_built {
+    if was_built {
         suspects.broken(missing(
             about,
             "its archive was published, and is no longer known",

@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use kapelle_registry::Limits;
 use kapelle_registry::clock::{DAY, HOUR};
 use kapelle_registry::jobs::End;
-use kapelle_registry::{Actor, Limits, jobs};
 use kapelle_storage::db::dists::{self, Dist};
 use kapelle_storage::db::{blobs, versions};
 use kapelle_testing::git::GitRepository;
@@ -26,29 +26,6 @@ impl Published {
     async fn archive(&self) -> PathBuf {
         let sha256 = self.dist().await.sha256;
         self.registry().blobs().local_path(&sha256).unwrap()
-    }
-
-    /// Ends the job that was to build the dists.
-    async fn cancel_builds(&self) {
-        let filter = jobs::Filter {
-            state: Some("queued"),
-            ..jobs::Filter::default()
-        };
-        let queued = jobs::list(self.registry(), &Actor::Operator, filter, 10)
-            .await
-            .unwrap();
-        for job in queued {
-            jobs::cancel(self.registry(), &Actor::Operator, job.id)
-                .await
-                .unwrap();
-        }
-    }
-
-    /// Puts another mirror in the place of the package's, without its commits.
-    fn lose_commits(&self) {
-        let mirror = self.world.mirror(&self.package);
-        fs::remove_dir_all(&mirror).unwrap();
-        fs::rename(GitRepository::new().path(), &mirror).unwrap();
     }
 }
 

@@ -1,10 +1,13 @@
 //! Verification: one thing is damaged at a time, and exactly that is found.
 
 mod bytes;
+mod depots;
 mod rows;
 
+use std::fs;
+
 use kapelle_registry::verify::{self, Options, Report};
-use kapelle_registry::{Actor, Registry, package};
+use kapelle_registry::{Actor, Registry, jobs, package};
 use kapelle_storage::Transaction;
 use kapelle_storage::blobs::BlobsConfig;
 use kapelle_storage::db::packages::Package;
@@ -54,6 +57,29 @@ impl Published {
             reference,
             _blobs: blobs,
         }
+    }
+
+    /// Ends the job that was to build the dists.
+    async fn cancel_builds(&self) {
+        let filter = jobs::Filter {
+            state: Some("queued"),
+            ..jobs::Filter::default()
+        };
+        let queued = jobs::list(self.registry(), &Actor::Operator, filter, 10)
+            .await
+            .unwrap();
+        for job in queued {
+            jobs::cancel(self.registry(), &Actor::Operator, job.id)
+                .await
+                .unwrap();
+        }
+    }
+
+    /// Puts another mirror in the place of the package's, without its commits.
+    fn lose_commits(&self) {
+        let mirror = self.world.mirror(&self.package);
+        fs::remove_dir_all(&mirror).unwrap();
+        fs::rename(GitRepository::new().path(), &mirror).unwrap();
     }
 
     fn registry(&self) -> &Registry {
