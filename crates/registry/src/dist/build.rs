@@ -394,6 +394,16 @@ async fn try_store(
     package_references::mark_found(&mut transaction, package.id, reference).await?;
     let kept = rows::find(&mut transaction, package.id, reference).await?;
     transaction.commit().await?;
+    let kept = kept.ok_or(DistError::Unknown)?;
+    // Since we stored them, a collector may have deleted the bytes, and somebody else announced the same ones anew. Now
+    // that they are referred to, nobody deletes them any more.
+    if kept.sha256 == report.sha256 {
+        let there = registry.blobs().size(&report.sha256).await;
+        if there.map_err(|error| failed(&error))? != Some(report.size) {
+            let stored = registry.blobs().put_file(&report.sha256, file.path());
+            stored.await.map_err(|error| failed(&error))?;
+        }
+    }
     metrics::counter!("kapelle_dists_built_total").increment(1);
-    kept.ok_or(DistError::Unknown)
+    Ok(kept)
 }

@@ -5,6 +5,7 @@
 mod bad_input;
 mod cache;
 mod clock;
+mod collector;
 mod credentials;
 mod depots;
 mod disk;

@@ -129,6 +129,22 @@ impl World {
         )
     }
 
+    /// Another process, whose clock is its own.
+    pub(crate) fn process_at(&self, clock: &Clock) -> Registry {
+        let database = self.registry.database().clone();
+        let limits = self.registry.limits().clone();
+        let blobs = self.registry.blobs().clone();
+        Self::process(
+            &self.folder,
+            database,
+            blobs,
+            clock,
+            limits,
+            self.change_git,
+            &self.probe,
+        )
+    }
+
     /// Another machine on the same database and blobs, with mirrors of its own in the folder.
     pub(crate) fn other_machine(&self, limits: Limits) -> (Registry, TempDir) {
         let folder = tempfile::tempdir().unwrap();
