@@ -60,6 +60,16 @@ def ratio(ours, floor):
     return middle([a / b for a, b in zip(ours, floor)])
 
 
+def ask(port, method, path, body=None, headers=None):
+    """The answer of a server on this machine, with its body as it was sent."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request(method, path, body, headers or {})
+    answer = connection.getresponse()
+    answer.body = answer.read()
+    connection.close()
+    return answer
+
+
 class GitDaemon:
     """git's own server for every repository of a folder, on loopback."""
 
@@ -122,12 +132,7 @@ class Kapelle:
             return False
 
     def request(self, method, path, body=None, headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request(method, path, body, headers or {})
-        answer = connection.getresponse()
-        answer.body = answer.read()
-        connection.close()
-        return answer
+        return ask(self.port, method, path, body, headers)
 
     def stop(self):
         if self.process:

@@ -38,23 +38,22 @@ def own_seconds(pids):
 
 
 class Nginx:
-    """nginx with two workers over the files of a folder, one unbuffered line of access log for each request."""
+    """nginx with two workers over the files of a folder, one line of access log for each request, unbuffered unless `log`
+    says otherwise; Basic auth with the token as the password where it is `guarded`."""
 
-    def __init__(self, root, token, http="open_file_cache max=1000;"):
+    def __init__(self, root, token, http="open_file_cache max=1000;", log="", guarded=True):
         self.root = pathlib.Path(root)
         digest = base64.b64encode(hashlib.sha1(token.encode()).digest()).decode()
         (self.root / "htpasswd").write_text(f"token:{{SHA}}{digest}\n")
         self.port = free_port()
+        guard = f'auth_basic "bench"; auth_basic_user_file {root}/htpasswd;' if guarded else ""
         (self.root / "nginx.conf").write_text(f"""
             daemon off; worker_processes 2; worker_rlimit_nofile 500000; pid {root}/pid; error_log {root}/error.log; user root;
             events {{ worker_connections 1024; }}
             http {{
-                access_log {root}/access.log; sendfile on; tcp_nopush on; keepalive_requests 1000000;
+                access_log {root}/access.log {log}; sendfile on; tcp_nopush on; keepalive_requests 1000000;
                 default_type application/json; types {{ }} {http}
-                server {{
-                    listen 127.0.0.1:{self.port}; root {root};
-                    auth_basic "bench"; auth_basic_user_file {root}/htpasswd;
-                }}
+                server {{ listen 127.0.0.1:{self.port}; root {root}; {guard} }}
             }}""")
         self.process = subprocess.Popen([NGINX, "-p", str(root), "-c", str(self.root / "nginx.conf")])
         wait_until(self.pids, 10, "starting nginx")
@@ -78,15 +77,20 @@ class Load:
         (self.folder / "pick.lua").write_text(PICK)
 
     def run(self, server, headers, seconds, connections=64):
-        """Requests per second, microseconds of the server's processor time for each, the 99th percentile in ms."""
-        before = own_seconds(server.pids())
-        command = [WRK, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "30s", "-s", str(self.folder / "pick.lua")]
-        for name, value in headers.items():
-            command += ["-H", f"{name}: {value}"]
-        command += [f"http://127.0.0.1:{server.port}", str(self.folder / "paths"), str(self.folder / "picks")]
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        spent = own_seconds(server.pids()) - before
-        return Result(output, spent)
+        """Asks for the picked ones, round and round."""
+        files = [str(self.folder / name) for name in ("paths", "picks")]
+        return wrk(server, "", headers, seconds, connections, ["-s", str(self.folder / "pick.lua")], files)
+
+
+def wrk(server, path, headers, seconds, connections=64, options=(), arguments=()):
+    """Requests per second, microseconds of the server's processor time for each, the 99th percentile in ms."""
+    before = own_seconds(server.pids())
+    command = [WRK, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "30s", *options]
+    for name, value in headers.items():
+        command += ["-H", f"{name}: {value}"]
+    command += [f"http://127.0.0.1:{server.port}{path}", *arguments]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return Result(output, own_seconds(server.pids()) - before)
 
 
 class Result:
