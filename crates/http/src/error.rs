@@ -3,7 +3,9 @@
 //! Composer prints the key `warning` of an error's body if its `Content-Type` is exactly `application/json`. That is the
 //! only way to tell a person why a download was refused, and noise where a 404 is ordinary.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use std::sync::LazyLock;
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kapelle_registry::access::Denied;
 use kapelle_registry::dist::DistError;
@@ -15,6 +17,9 @@ use kapelle_registry::search::SearchError;
 use kapelle_storage::StorageError;
 use serde::Serialize;
 
+/// Composer prints nothing of what has any other type.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NO_STORE: HeaderValue = HeaderValue::from_static("private, no-store");
 /// When whoever met a disk without room may ask again, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("60");
 /// When whoever met an outage may, in seconds: it ends by itself, or somebody is on it.
@@ -91,7 +96,7 @@ pub(crate) enum ApiError {
 pub(crate) struct Cause(pub(crate) String);
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct Sentence<'a> {
     status: &'static str,
     code: &'static str,
     message: &'a str,
@@ -155,23 +160,28 @@ impl ApiError {
         }
     }
 
-    /// The whole answer; `id` is named in it where the caller should quote it.
-    pub(crate) fn answer(&self, id: Option<&str>) -> Response {
-        let (status, code) = self.kind();
+    /// The body; `id` is named in it where the caller should quote it.
+    fn body(&self, id: Option<&str>) -> String {
         let message = self.to_string();
-        let body = Body {
+        let warning = self.is_for_people().then_some(message.as_str());
+        let (_, code) = self.kind();
+        let body = Sentence {
             status: "error",
             code,
             message: &message,
-            warning: self.is_for_people().then_some(message.as_str()),
+            warning,
             id,
         };
-        let mut response = (status, axum::Json(body)).into_response();
+        // Texts under fixed names can always be written.
+        serde_json::to_string(&body).unwrap_or_default()
+    }
+
+    /// The whole answer; `id` is that of [`body`](Self::body).
+    pub(crate) fn answer(&self, id: Option<&str>) -> Response {
+        let (status, _) = self.kind();
+        let mut response = (status, self.body(id)).into_response();
         let headers = response.headers_mut();
-        headers.insert(
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("private, no-store"),
-        );
+        describe(headers);
         match self {
             Self::Denied(_) | Self::Unsigned(_) if status == StatusCode::UNAUTHORIZED => {
                 let basic = HeaderValue::from_static("Basic realm=\"Composer repository\"");
@@ -192,6 +202,18 @@ impl ApiError {
         }
         response
     }
+}
+
+/// The body of [`ApiError::NotFound`], made once: Composer asks for many names that nobody has.
+pub(crate) fn not_found() -> &'static str {
+    static BODY: LazyLock<&str> = LazyLock::new(|| ApiError::NotFound.body(None).leak());
+    *BODY
+}
+
+/// The headers that all errors have.
+pub(crate) fn describe(headers: &mut HeaderMap) {
+    headers.insert(header::CONTENT_TYPE, JSON);
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
 }
 
 impl IntoResponse for ApiError {

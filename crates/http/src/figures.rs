@@ -1,6 +1,5 @@
 //! Figures of requests: made once per route, method and status, because finding them by name costs more than counting.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +10,13 @@ use metrics::{Counter, Histogram};
 /// The figures of every kind of request that was answered so far.
 #[derive(Default)]
 pub(crate) struct Figures {
-    routes: ArcSwap<HashMap<String, Arc<Route>>>,
+    /// In a list, because there are few of them and most requests are for the same two.
+    routes: ArcSwap<Vec<Arc<Route>>>,
 }
 
 /// The figures of one route.
 struct Route {
+    pattern: String,
     seconds: Histogram,
     requests: ArcSwap<Vec<Requests>>,
 }
@@ -37,19 +38,19 @@ impl Figures {
         elapsed: Duration,
     ) {
         let routes = self.routes.load();
-        if let Some(figures) = routes.get(route) {
-            figures.record(route, method, status, elapsed);
+        if let Some(figures) = routes.iter().find(|known| known.pattern == route) {
+            figures.record(method, status, elapsed);
         } else {
             drop(routes);
-            self.add(route).record(route, method, status, elapsed);
+            self.add(route).record(method, status, elapsed);
         }
     }
 
     fn add(&self, route: &str) -> Arc<Route> {
         let new = Arc::new(Route::new(route));
         self.routes.rcu(|routes| {
-            let mut routes = HashMap::clone(routes);
-            routes.insert(route.to_owned(), Arc::clone(&new));
+            let mut routes = Vec::clone(routes);
+            routes.push(Arc::clone(&new));
             routes
         });
         new
@@ -59,12 +60,13 @@ impl Figures {
 impl Route {
     fn new(route: &str) -> Self {
         Self {
+            pattern: route.to_owned(),
             seconds: metrics::histogram!("kapelle_http_request_seconds", "route" => route.to_owned()),
             requests: ArcSwap::default(),
         }
     }
 
-    fn record(&self, route: &str, method: &'static str, status: StatusCode, elapsed: Duration) {
+    fn record(&self, method: &'static str, status: StatusCode, elapsed: Duration) {
         self.seconds.record(elapsed.as_secs_f64());
         let requests = self.requests.load();
         let known = |known: &&Requests| known.status == status && known.method == method;
@@ -72,14 +74,14 @@ impl Route {
             known.counter.increment(1);
         } else {
             drop(requests);
-            self.add(route, method, status).increment(1);
+            self.add(method, status).increment(1);
         }
     }
 
-    fn add(&self, route: &str, method: &'static str, status: StatusCode) -> Counter {
+    fn add(&self, method: &'static str, status: StatusCode) -> Counter {
         let counter = metrics::counter!(
             "kapelle_http_requests_total",
-            "route" => route.to_owned(), "method" => method, "status" => status.as_str().to_owned()
+            "route" => self.pattern.clone(), "method" => method, "status" => status.as_str().to_owned()
         );
         let new = Requests {
             method,

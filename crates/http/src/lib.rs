@@ -17,6 +17,7 @@ mod observe;
 mod router;
 mod state;
 
-pub use hot::HttpService;
+pub use hot::{Caller, HttpService};
+pub use observe::{AccessLine, AccessLog};
 pub use router::metrics_router;
 pub use state::{AppState, GuardedMetrics};

@@ -1,12 +1,13 @@
 //! Around every request: its id, panics, access log, metrics.
 
 use std::any::Any;
+use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::HttpBody as _;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, Method, header};
+use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
@@ -16,7 +17,33 @@ use crate::state::{AppState, RequestId};
 
 /// Longest path that is logged, in bytes.
 const PATH: usize = 512;
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header in which a request has its id, and its answer again.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Where lines about requests go: there is one for each, so they do not take the way of all other events.
+pub trait AccessLog: fmt::Debug + Send + Sync {
+    /// Takes one line. Called for every request, by many threads.
+    fn write(&self, line: &AccessLine<'_>);
+}
+
+/// What is logged of a request and its answer.
+#[derive(Clone, Copy, Debug)]
+pub struct AccessLine<'a> {
+    /// The request's id.
+    pub request: &'a str,
+    /// Its method.
+    pub method: &'a str,
+    /// Its path without the query, shortened.
+    pub path: &'a str,
+    /// The answer's status.
+    pub status: u16,
+    /// How long it took until the answer's body began.
+    pub elapsed: Duration,
+    /// The length of the answer's body, as far as it is known.
+    pub bytes: u64,
+    /// The organization in the path, or nothing.
+    pub organization: &'a str,
+}
 
 /// The layer around all routes: runs the request, answers a panic, repeats the request's id and writes one line
 /// about it.
@@ -26,7 +53,7 @@ pub(crate) async fn observe(
     next: Next,
 ) -> Response {
     let started = Instant::now();
-    let id = state.request_id(request.headers());
+    let id = state.request_id(request.headers().get(REQUEST_ID));
     let method = known(request.method());
     let path = cut(request.uri().path()).to_owned();
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -46,9 +73,11 @@ pub(crate) async fn observe(
         method,
         path: &path,
         route: route.as_ref().map_or("none", MatchedPath::as_str),
+        organization: organization(&path),
         started,
     };
-    asked.finish(&state, &mut response);
+    asked.finish(&state, response.status(), length(&response));
+    response.headers_mut().insert(REQUEST_ID, id.into_header());
     response
 }
 
@@ -69,38 +98,38 @@ pub(crate) struct Asked<'a> {
     pub(crate) path: &'a str,
     /// The pattern of the route, or `none`.
     pub(crate) route: &'a str,
+    /// The organization in the path, if the path has one.
+    pub(crate) organization: &'a str,
     /// When it came.
     pub(crate) started: Instant,
 }
 
 impl Asked<'_> {
-    /// The organization in the path, if the path has one.
-    fn organization(&self) -> &str {
-        let mut parts = self.path.split('/').skip(1);
-        match parts.next() {
-            Some("repo") => parts.next().unwrap_or_default(),
-            Some("hooks") => parts.nth(1).unwrap_or_default(),
-            _ => "",
-        }
-    }
-
-    /// Repeats the id in the answer, logs and counts.
-    pub(crate) fn finish(&self, state: &AppState, response: &mut Response) {
-        response.headers_mut().insert(REQUEST_ID, self.id.header());
-        let (status, elapsed) = (response.status(), self.started.elapsed());
-        tracing::info!(
-            target: "kapelle::access",
-            request = self.id.as_str(),
-            method = self.method,
-            path = self.path,
-            status = status.as_u16(),
-            milliseconds = elapsed.as_secs_f64() * 1_000.0,
-            bytes = length(response),
-            organization = self.organization(),
-        );
+    /// Logs and counts the answer, whose body has so many bytes.
+    pub(crate) fn finish(&self, state: &AppState, status: StatusCode, bytes: u64) {
+        let elapsed = self.started.elapsed();
+        state.access_log().write(&AccessLine {
+            request: self.id.as_str(),
+            method: self.method,
+            path: self.path,
+            status: status.as_u16(),
+            elapsed,
+            bytes,
+            organization: self.organization,
+        });
         state
             .figures()
             .record(self.route, self.method, status, elapsed);
+    }
+}
+
+/// The organization in a path.
+fn organization(path: &str) -> &str {
+    let mut parts = path.split('/').skip(1);
+    match parts.next() {
+        Some("repo") => parts.next().unwrap_or_default(),
+        Some("hooks") => parts.nth(1).unwrap_or_default(),
+        _ => "",
     }
 }
 
@@ -141,8 +170,6 @@ fn sentence(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::StatusCode;
-
     use super::*;
 
     #[test]

@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::HeaderValue;
 use bytes::Bytes;
+use kapelle_registry::clock::Millis;
 use kapelle_registry::feed::Freshness;
 use kapelle_registry::{Random, Registry};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -13,6 +14,7 @@ use secrecy::SecretString;
 
 use crate::error::ApiError;
 use crate::figures::Figures;
+use crate::observe::AccessLog;
 
 /// Longest request id that is taken over from a proxy.
 const REQUEST_ID: usize = 64;
@@ -28,6 +30,7 @@ struct Shared {
     metrics: Option<GuardedMetrics>,
     requests: Requests,
     figures: Figures,
+    access: Box<dyn AccessLog>,
 }
 
 /// The metrics, and the bearer token that opens them on the public listener.
@@ -46,8 +49,14 @@ struct Requests {
 
 impl AppState {
     /// Serves `registry`; `random` makes request ids unique among processes. Without `metrics` there is no `/metrics`.
+    /// Each request is a line in `access`.
     /// A recorder of metrics must be installed before, if there is to be one.
-    pub fn new(registry: Registry, random: &Random, metrics: Option<GuardedMetrics>) -> Self {
+    pub fn new(
+        registry: Registry,
+        random: &Random,
+        metrics: Option<GuardedMetrics>,
+        access: Box<dyn AccessLog>,
+    ) -> Self {
         let requests = Requests {
             process: random.hex::<4>(),
             count: AtomicU64::new(1),
@@ -57,6 +66,7 @@ impl AppState {
             metrics,
             requests,
             figures: Figures::default(),
+            access,
         }))
     }
 
@@ -68,21 +78,29 @@ impl AppState {
         self.0.metrics.as_ref()
     }
 
+    pub(crate) fn access_log(&self) -> &dyn AccessLog {
+        &*self.0.access
+    }
+
     pub(crate) fn figures(&self) -> &Figures {
         &self.0.figures
     }
 
     /// Refuses when a revoked token might still be honoured.
     pub(crate) fn check_freshness(&self) -> Result<(), ApiError> {
-        match self.registry().freshness() {
+        self.check_freshness_at(self.registry().moment().passed)
+    }
+
+    /// The same for who has looked at the clock.
+    pub(crate) fn check_freshness_at(&self, passed: Millis) -> Result<(), ApiError> {
+        match self.registry().freshness_at(passed) {
             Freshness::Confirmed | Freshness::Unready => Ok(()),
             Freshness::Stale => Err(ApiError::Stale),
         }
     }
 
     /// The id that a proxy gave, if it is a plain word, or a new one.
-    pub(crate) fn request_id(&self, headers: &HeaderMap) -> RequestId {
-        let given = headers.get("x-request-id");
+    pub(crate) fn request_id(&self, given: Option<&HeaderValue>) -> RequestId {
         let given = given.filter(|id| is_plain(id.as_bytes())).cloned();
         RequestId(given.unwrap_or_else(|| self.0.requests.next()))
     }
@@ -99,8 +117,8 @@ impl RequestId {
     }
 
     /// For the answer.
-    pub(crate) fn header(&self) -> HeaderValue {
-        self.0.clone()
+    pub(crate) fn into_header(self) -> HeaderValue {
+        self.0
     }
 }
 

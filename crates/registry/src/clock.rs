@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type Millis = i64;
@@ -23,6 +23,17 @@ pub enum Clock {
     System,
     /// A clock that moves only when told to.
     Manual(Arc<Hands>),
+}
+
+/// One look at the clock, for those who would need several.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// As [`Clock::now`] has it.
+    pub now: Millis,
+    /// As [`Clock::passed`] has it.
+    pub passed: Millis,
+    /// For measuring how long something took.
+    pub instant: Instant,
 }
 
 /// Where a manual clock stands.
@@ -53,9 +64,7 @@ impl Clock {
         match self {
             Self::System => std::time::SystemTime::now()
                 .duration_since(std::time::UNIX_EPOCH)
-                .map_or(0, |since| {
-                    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-                }),
+                .map_or(0, millis),
             Self::Manual(hands) => hands.shown.load(Ordering::SeqCst),
         }
     }
@@ -63,8 +72,22 @@ impl Clock {
     /// How much time has passed since some moment: for durations in one process, whatever happens to the clock.
     pub fn passed(&self) -> Millis {
         match self {
-            Self::System => i64::try_from(START.elapsed().as_millis()).unwrap_or(i64::MAX),
+            Self::System => millis(START.elapsed()),
             Self::Manual(hands) => hands.passed.load(Ordering::SeqCst),
+        }
+    }
+
+    /// The present moment in every form.
+    pub fn moment(&self) -> Moment {
+        let instant = Instant::now();
+        let passed = match self {
+            Self::System => millis(instant.saturating_duration_since(*START)),
+            Self::Manual(_) => self.passed(),
+        };
+        Moment {
+            now: self.now(),
+            passed,
+            instant,
         }
     }
 
@@ -82,4 +105,8 @@ impl Clock {
             hands.shown.fetch_add(by, Ordering::SeqCst);
         }
     }
+}
+
+fn millis(duration: Duration) -> Millis {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

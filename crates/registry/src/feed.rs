@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{MINUTE, Millis, SECOND};
 use crate::document::{self, Remembered};
 use crate::registry::Registry;
-use crate::token::KnownToken;
+use crate::token::{Fingerprint, KnownToken};
 
 /// How many changes are read at once.
 const PAGE: i64 = 1_000;
@@ -67,7 +67,7 @@ pub struct Memory {
     clock_is_off: AtomicBool,
     slugs: RwLock<HashMap<i64, Box<str>>>,
     pub(crate) documents: Cache<Box<str>, Remembered, Bytes>,
-    pub(crate) tokens: Cache<[u8; 32], Arc<KnownToken>>,
+    pub(crate) tokens: Cache<Fingerprint, Arc<KnownToken>>,
     pub(crate) organizations: Cache<Box<str>, Arc<Organization>>,
 }
 
@@ -183,7 +183,12 @@ impl Registry {
 
     /// How long ago the sequence was confirmed, judged.
     pub fn freshness(&self) -> Freshness {
-        match self.passed() - self.memory.confirmed_at.load(Ordering::SeqCst) {
+        self.freshness_at(self.passed())
+    }
+
+    /// The same for who has looked at the clock: `passed` is that of a [`Moment`](crate::clock::Moment).
+    pub fn freshness_at(&self, passed: Millis) -> Freshness {
+        match passed - self.memory.confirmed_at.load(Ordering::SeqCst) {
             age if age > REFUSE_AFTER => Freshness::Stale,
             age if age > UNREADY_AFTER => Freshness::Unready,
             _ if self.memory.clock_is_off.load(Ordering::SeqCst) => Freshness::Unready,

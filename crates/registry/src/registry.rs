@@ -13,7 +13,7 @@ use kapelle_vcs::{Git, Protocols};
 use tokio::sync::Notify;
 use url::Url;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::disk::Disk;
 use crate::dist::{Builds, Kept};
 use crate::document::{Presses, Renderings};
@@ -107,6 +107,11 @@ impl Registry {
     /// The present moment in milliseconds since 1970.
     pub fn now(&self) -> i64 {
         self.parts.clock.now()
+    }
+
+    /// The present moment in every form.
+    pub fn moment(&self) -> Moment {
+        self.parts.clock.moment()
     }
 
     /// How many milliseconds have passed since some moment, whatever happens to the clock.

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::access::{self, Denied};
 use crate::actor::{Actor, TokenAccess, TokenActor};
 use crate::audit;
-use crate::clock::SECOND;
+use crate::clock::{Millis, SECOND};
 use crate::registry::Registry;
 use crate::statistics;
 
@@ -64,6 +64,10 @@ pub struct Created {
     pub secret: SecretString,
 }
 
+/// What a token is known by: the SHA-256 of its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 32]);
+
 /// What memory holds of a token.
 #[derive(Debug)]
 pub(crate) struct KnownToken {
@@ -104,7 +108,7 @@ pub(crate) async fn insert(
     let secret = with_checksum(prefix(new.access), &registry.parts.random.hex::<RANDOM>());
     let row = rows::NewToken {
         organization_id: new.organization_id,
-        hash: &hash(&secret),
+        hash: &Fingerprint::of(&secret).0,
         hint: &secret[secret.len() - 4..],
         description: &new.description,
         access: new.access.as_str(),
@@ -180,23 +184,24 @@ pub async fn remove(
 
 /// Who holds `secret`: a look into memory, else one indexed read.
 pub async fn authenticate(registry: &Registry, secret: &str) -> Result<Actor, StorageError> {
-    let hash = hash(secret);
-    let found = match registry.memory.tokens.get(&hash) {
+    let fingerprint = Fingerprint::of(secret);
+    let found = match registry.memory.tokens.get(&fingerprint) {
         Some(remembered) => Some(remembered),
-        None => load(registry, hash).await?,
+        None => load(registry, fingerprint).await?,
     };
-    Ok(found.map_or(Actor::Refused, |token| used(registry, &token)))
+    let now = registry.now();
+    Ok(found.map_or(Actor::Refused, |token| used(registry, &token, now)))
 }
 
-/// The answer of [`authenticate`] if memory has it.
-pub fn remembered(registry: &Registry, secret: &str) -> Option<Actor> {
-    let token = registry.memory.tokens.get(&hash(secret))?;
-    Some(used(registry, &token))
+/// The answer of [`authenticate`] at the moment `now`, if memory has it.
+pub fn remembered(registry: &Registry, token: &Fingerprint, now: Millis) -> Option<Actor> {
+    let token = registry.memory.tokens.get(token)?;
+    Some(used(registry, &token, now))
 }
 
 /// The actor that a token is at this moment.
-fn used(registry: &Registry, token: &KnownToken) -> Actor {
-    let (now, actor) = (registry.now(), &token.actor);
+fn used(registry: &Registry, token: &KnownToken, now: Millis) -> Actor {
+    let actor = &token.actor;
     if actor.expires_at.is_some_and(|expires_at| expires_at <= now) {
         return Actor::Refused;
     }
@@ -210,11 +215,11 @@ fn used(registry: &Registry, token: &KnownToken) -> Actor {
 
 async fn load(
     registry: &Registry,
-    hash: [u8; 32],
+    fingerprint: Fingerprint,
 ) -> Result<Option<Arc<KnownToken>>, StorageError> {
     let point = registry.memory.point();
     let mut connection = registry.database().read().await?;
-    let Some(row) = rows::find_by_hash(&mut connection, &hash).await? else {
+    let Some(row) = rows::find_by_hash(&mut connection, &fingerprint.0).await? else {
         return Ok(None);
     };
     let actor = TokenActor {
@@ -233,7 +238,7 @@ async fn load(
         registry.memory.note_slug(&organization);
     }
     registry.memory.remember(point, |memory| {
-        memory.tokens.insert(hash, Arc::clone(&known));
+        memory.tokens.insert(fingerprint, Arc::clone(&known));
     });
     Ok(Some(known))
 }
@@ -252,8 +257,11 @@ pub(crate) fn with_checksum(prefix: &str, random: &str) -> String {
     format!("{prefix}{random}{checksum:08x}")
 }
 
-fn hash(secret: &str) -> [u8; 32] {
-    Sha256::digest(secret.as_bytes()).into()
+impl Fingerprint {
+    /// That of a token's text.
+    pub fn of(secret: &str) -> Self {
+        Self(Sha256::digest(secret.as_bytes()).into())
+    }
 }
 
 impl Created {

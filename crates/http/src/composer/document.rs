@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use flate2::read::GzDecoder;
@@ -26,35 +26,67 @@ pub(crate) enum Form {
     Bytes(Bytes, Option<&'static str>),
 }
 
+impl Form {
+    /// The answer's status.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Known => StatusCode::NOT_MODIFIED,
+            Self::Bytes(..) => StatusCode::OK,
+        }
+    }
+
+    /// How many bytes the answer's body has.
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Self::Known => 0,
+            Self::Bytes(bytes, _) => bytes.len() as u64,
+        }
+    }
+}
+
 /// Answers with `document`.
 pub(super) async fn respond(
     document: &Document,
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
-    let form = match ready(document, headers) {
+    let (since, encodings) = (
+        headers.get(header::IF_MODIFIED_SINCE),
+        headers.get_all(header::ACCEPT_ENCODING),
+    );
+    let form = match ready(document, since, encodings.iter()) {
         Some(form) => form,
         None => Form::Bytes(inflate(document.gzip.clone()).await?, None),
     };
-    Ok(answer(document, form, HeaderMap::new()))
+    let mut headers = HeaderMap::new();
+    describe(document, &form, &mut headers);
+    let mut response = match form {
+        Form::Known => not_modified(),
+        Form::Bytes(bytes, _) => Response::new(bytes.into()),
+    };
+    *response.headers_mut() = headers;
+    Ok(response)
 }
 
-/// The form that the request's headers ask for, unless its bytes have to be made first. `Last-Modified` is an opaque text
-/// that Composer repeats byte for byte in `If-Modified-Since`: only the very same text means that the client has these
-/// bytes.
-pub(crate) fn ready(document: &Document, headers: &HeaderMap) -> Option<Form> {
-    let known = headers.get(header::IF_MODIFIED_SINCE);
-    if known.is_some_and(|known| known.as_bytes() == document.last_modified) {
+/// The form that `If-Modified-Since` and the lines of `Accept-Encoding` ask for, unless its bytes have to be made first.
+/// `Last-Modified` is an opaque text that Composer repeats byte for byte in `If-Modified-Since`: only the very same text
+/// means that the client has these bytes.
+pub(crate) fn ready<'a>(
+    document: &Document,
+    since: Option<&HeaderValue>,
+    encodings: impl Iterator<Item = &'a HeaderValue>,
+) -> Option<Form> {
+    if since.is_some_and(|known| known.as_bytes() == document.last_modified) {
         return Some(Form::Known);
     }
-    match choose(headers) {
+    match choose(encodings) {
         Encoding::Zstd => Some(Form::Bytes(document.zstd.clone(), Some("zstd"))),
         Encoding::Gzip => Some(Form::Bytes(document.gzip.clone(), Some("gzip"))),
         Encoding::Identity => None,
     }
 }
 
-/// The answer; `headers` is an empty map, which a caller may have at hand with room in it.
-pub(crate) fn answer(document: &Document, form: Form, mut headers: HeaderMap) -> Response {
+/// Adds the headers of the answer with this form of the document.
+pub(crate) fn describe(document: &Document, form: &Form, headers: &mut HeaderMap) {
     headers.reserve(HEADERS);
     headers.insert(header::CONTENT_TYPE, JSON);
     if let Ok(date) = HeaderValue::from_maybe_shared(document.last_modified.clone()) {
@@ -62,18 +94,9 @@ pub(crate) fn answer(document: &Document, form: Form, mut headers: HeaderMap) ->
     }
     headers.insert(header::CACHE_CONTROL, CACHE_CONTROL);
     headers.insert(header::VARY, VARY);
-    let mut response = match form {
-        Form::Known => not_modified(),
-        Form::Bytes(bytes, encoding) => {
-            if let Some(encoding) = encoding {
-                let encoding = HeaderValue::from_static(encoding);
-                headers.insert(header::CONTENT_ENCODING, encoding);
-            }
-            Response::new(bytes.into())
-        }
-    };
-    *response.headers_mut() = headers;
-    response
+    if let Form::Bytes(_, Some(encoding)) = form {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
 }
 
 /// For the rare client without compression.

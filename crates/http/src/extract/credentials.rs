@@ -1,6 +1,6 @@
 //! The credentials in a request's headers, in every form that Composer versions send a token in.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
@@ -28,19 +28,21 @@ pub(crate) enum Shown {
 
 /// Looks at `Authorization` (Basic with any user name, Bearer) and `PRIVATE-TOKEN`.
 pub(crate) fn shown(headers: &HeaderMap) -> Shown {
-    let (header, is_private_token) = match headers.get(header::AUTHORIZATION) {
-        Some(header) => (header, false),
-        None => match headers.get(PRIVATE_TOKEN) {
-            Some(header) => (header, true),
-            None => return Shown::Nothing,
-        },
-    };
+    if let Some(header) = headers.get(header::AUTHORIZATION) {
+        return shown_in(header);
+    }
+    match headers.get(PRIVATE_TOKEN).map(HeaderValue::to_str) {
+        Some(Ok(text)) => secret(text.trim()),
+        Some(Err(_)) => Shown::Unreadable,
+        None => Shown::Nothing,
+    }
+}
+
+/// Looks at one `Authorization`.
+pub(crate) fn shown_in(header: &HeaderValue) -> Shown {
     let Ok(text) = header.to_str() else {
         return Shown::Unreadable;
     };
-    if is_private_token {
-        return secret(text.trim());
-    }
     let (scheme, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
     if scheme.eq_ignore_ascii_case("basic") {
         basic(rest.trim())

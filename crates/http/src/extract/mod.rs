@@ -5,11 +5,13 @@ mod body;
 mod credentials;
 mod organization;
 mod parameters;
+mod seen;
 mod segments;
 
 pub(crate) use authenticated::{Authenticated, authenticate};
 pub(crate) use body::RawBody;
-pub(crate) use credentials::{Shown, shown};
+pub(crate) use credentials::{Shown, shown, shown_in};
 pub(crate) use organization::Organization;
 pub(crate) use parameters::Parameters;
+pub(crate) use seen::Seen;
 pub(crate) use segments::{Segments, plain};

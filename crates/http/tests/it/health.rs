@@ -10,7 +10,7 @@ use kapelle_testing::on_both_databases;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tower::ServiceExt;
 
-use crate::app::{PUBLIC_URL, START, TestApp};
+use crate::app::{PUBLIC_URL, START, TestApp, Traced};
 
 /// What was logged.
 #[derive(Clone, Default)]
@@ -158,7 +158,7 @@ on_both_databases! {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         let guard = GuardedMetrics { handle: handle.clone(), token: "secret".into() };
-        let state = AppState::new(app.registry.clone(), &Random::seeded(2), Some(guard));
+        let state = AppState::new(app.registry.clone(), &Random::seeded(2), Some(guard), Box::new(Traced));
         let guarded = HttpService::new(state);
         let status = async |authorization: &str| {
             let request = Request::get("/metrics").header("authorization", authorization);

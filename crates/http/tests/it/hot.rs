@@ -1,10 +1,13 @@
 //! The hot path answers exactly what the router answers.
 
 use axum::http::{HeaderMap, Request};
+use kapelle_registry::Actor;
+use kapelle_registry::actor::TokenAccess;
+use kapelle_registry::token::{self, NewToken};
 use kapelle_testing::git::GitRepository;
 use kapelle_testing::on_both_databases;
 
-use crate::app::{Answer, Client, TestApp};
+use crate::app::{Answer, Client, TestApp, basic};
 
 const LIB: &str = "/repo/acme/p2/acme/lib.json";
 const NOBODY: &str = "/repo/acme/p2/acme/nobody.json";
@@ -81,5 +84,38 @@ on_both_databases! {
         assert_eq!(get(&app.holding(&app.tokens.expiring), LIB, &gzip).await.status, 401);
         app.clock.advance(61_000);
         assert_eq!(get(&app.reader(), LIB, &gzip).await.status, 503, "nobody confirmed who may read");
+    }
+
+    async fn a_connection_loses_what_its_token_loses(url: String) {
+        let app = TestApp::start(&url).await;
+        app.add(&GitRepository::with_releases(&[("1.0.0", r#"{"name": "acme/lib"}"#)])).await;
+        let new = NewToken {
+            organization_id: app.organization_id,
+            description: "test".to_owned(),
+            access: TokenAccess::Read,
+            expires_at: None,
+        };
+        let created = token::create(&app.registry, &Actor::Operator, &new).await.unwrap();
+        let caller = app.service.caller();
+        let at_once = |secret: &str| {
+            let request = Request::get(LIB).header("authorization", basic("token", secret)).header("accept-encoding", "gzip");
+            caller.at_once(&mut request.body(()).unwrap()).map(|response| response.status().as_u16())
+        };
+        // Once through the router, so that memory knows document and tokens.
+        for secret in [created.reveal(), &app.tokens.read, &app.tokens.stranger, &app.tokens.expiring] {
+            get(&app.holding(secret), LIB, &[("accept-encoding", "gzip")]).await;
+        }
+        assert_eq!(at_once(created.reveal()), Some(200));
+        assert_eq!(at_once(created.reveal()), Some(200));
+        assert_eq!(at_once(&app.tokens.stranger), None, "the next one on the same connection is somebody else");
+        assert_eq!(at_once(&app.tokens.expiring), Some(200));
+        app.advance(kapelle_registry::clock::DAY).await;
+        assert_eq!(at_once(&app.tokens.expiring), None);
+        get(&app.holding(created.reveal()), LIB, &[("accept-encoding", "gzip")]).await;
+        assert_eq!(at_once(created.reveal()), Some(200));
+        token::remove(&app.registry, &Actor::Operator, app.organization_id, created.id).await.unwrap();
+        assert_eq!(at_once(created.reveal()), None);
+        assert_eq!(get(&app.holding(created.reveal()), LIB, &[]).await.status, 401);
+        assert_eq!(at_once(created.reveal()), None);
     }
 }

@@ -1,53 +1,51 @@
-//! Lines about requests, in the form that all other lines have, written without the formatting machinery: there is one
-//! for each request.
+//! Lines about requests, in the form that all other lines have, written without the machinery of events: there is one for
+//! each request.
 
 use std::cell::RefCell;
-use std::fmt::{Debug, Write as _};
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use kapelle_http::{AccessLine, AccessLog};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
-use tracing_subscriber::Layer;
-use tracing_subscriber::layer::Context;
 
 use super::output;
 use crate::settings::LogFormat;
 
-/// The target of lines about requests.
-pub(super) const ACCESS: &str = "kapelle::access";
+/// What the log calls lines about requests.
+pub(super) const TARGET: &str = "kapelle::access";
+const LEVEL: &str = "INFO";
 
 thread_local! {
     static LINE: RefCell<Line> = const { RefCell::new(Line::new()) };
 }
 
-/// Writes the events of one target.
+/// Writes lines about requests, if there is a form to write them in.
 #[derive(Debug)]
 pub(super) struct AccessLines {
-    format: LogFormat,
+    format: Option<LogFormat>,
 }
 
 impl AccessLines {
-    pub(super) fn new(format: LogFormat) -> Self {
+    pub(super) fn new(format: Option<LogFormat>) -> Self {
         Self { format }
     }
 }
 
-impl<S: Subscriber> Layer<S> for AccessLines {
+impl AccessLog for AccessLines {
     #[expect(
         clippy::disallowed_methods,
         reason = "a line of the log says when the machine wrote it"
     )]
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() != ACCESS {
+    fn write(&self, about: &AccessLine<'_>) {
+        let Some(format) = self.format else {
             return;
-        }
+        };
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         LINE.with_borrow_mut(|line| {
-            line.write(event, self.format, now);
+            line.write(about, format, now);
             output::add(line.text.as_bytes());
         });
     }
@@ -73,27 +71,32 @@ impl Line {
         }
     }
 
-    fn write(&mut self, event: &Event<'_>, format: LogFormat, now: Duration) {
+    fn write(&mut self, about: &AccessLine<'_>, format: LogFormat, now: Duration) {
         self.format = format;
         self.text.clear();
         if now.as_secs() != self.second || self.second_text.is_empty() {
             self.second = now.as_secs();
             self.second_text = without_zone(self.second);
         }
-        let level = event.metadata().level().as_str();
         if format == LogFormat::Json {
-            self.push(&["{\"timestamp\":\""]);
+            self.text.push_str("{\"timestamp\":\"");
         }
         self.text.push_str(&self.second_text);
         self.text.push('.');
         self.push_digits(now.subsec_micros().into(), 6);
         match format {
-            LogFormat::Json => self.push(&["Z\",\"level\":\"", level, "\""]),
-            LogFormat::Text => self.push(&["Z  ", level, " ", ACCESS, ":"]),
+            LogFormat::Json => self.push(&["Z\",\"level\":\"", LEVEL, "\""]),
+            LogFormat::Text => self.push(&["Z  ", LEVEL, " ", TARGET, ":"]),
         }
-        event.record(self);
+        self.push_text("request", about.request);
+        self.push_text("method", about.method);
+        self.push_text("path", about.path);
+        self.push_number("status", about.status.into());
+        self.push_milliseconds("milliseconds", about.elapsed);
+        self.push_number("bytes", about.bytes);
+        self.push_text("organization", about.organization);
         match format {
-            LogFormat::Json => self.push(&[",\"target\":\"", ACCESS, "\"}\n"]),
+            LogFormat::Json => self.push(&[",\"target\":\"", TARGET, "\"}\n"]),
             LogFormat::Text => self.text.push('\n'),
         }
     }
@@ -104,11 +107,39 @@ impl Line {
         }
     }
 
-    fn name(&mut self, field: &Field) {
+    fn push_name(&mut self, name: &str) {
         match self.format {
-            LogFormat::Json => self.push(&[",\"", field.name(), "\":"]),
-            LogFormat::Text => self.push(&[" ", field.name(), "="]),
+            LogFormat::Json => self.push(&[",\"", name, "\":"]),
+            LogFormat::Text => self.push(&[" ", name, "="]),
         }
+    }
+
+    fn push_text(&mut self, name: &str, value: &str) {
+        self.push_name(name);
+        let plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
+        if value.bytes().all(plain) {
+            self.push(&["\"", value, "\""]);
+        } else if self.format == LogFormat::Json {
+            self.text
+                .push_str(&serde_json::Value::from(value).to_string());
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(self.text, "{value:?}");
+        }
+    }
+
+    fn push_number(&mut self, name: &str, value: u64) {
+        self.push_name(name);
+        self.push_digits(value, 1);
+    }
+
+    /// With three digits after the point.
+    fn push_milliseconds(&mut self, name: &str, value: Duration) {
+        self.push_name(name);
+        let micros = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
+        self.push_digits(micros / 1_000, 1);
+        self.text.push('.');
+        self.push_digits(micros % 1_000, 3);
     }
 
     /// At least `width` digits.
@@ -120,47 +151,9 @@ impl Line {
             digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
             rest /= 10;
         }
-        let digits = digits[at..].iter().map(|digit| char::from(*digit));
-        self.text.extend(digits);
-    }
-}
-
-impl Visit for Line {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.name(field);
-        let plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
-        if value.bytes().all(plain) {
-            self.push(&["\"", value, "\""]);
-        } else if self.format == LogFormat::Json {
-            self.push(&[&serde_json::Value::from(value).to_string()]);
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(self.text, "{value:?}");
-        }
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.name(field);
-        self.push_digits(value, 1);
-    }
-
-    /// With three digits after the point: milliseconds become microseconds.
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.name(field);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a cast of a float stops at the ends of the integer"
-        )]
-        let thousandths = (value * 1_000.0).round() as u64;
-        self.push_digits(thousandths / 1_000, 1);
-        self.text.push('.');
-        self.push_digits(thousandths % 1_000, 3);
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let text = format!("{value:?}");
-        self.record_str(field, &text);
+        // Digits are ASCII.
+        self.text
+            .push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
     }
 }
 
@@ -176,22 +169,14 @@ fn without_zone(second: u64) -> String {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use tracing_subscriber::fmt;
     use tracing_subscriber::prelude::*;
+    use tracing_subscriber::{Layer, fmt};
 
     use super::*;
 
-    /// Keeps what it is given: events as [`Line`] writes them, or bytes of another layer.
-    #[derive(Clone, Debug)]
-    struct Kept(Arc<Mutex<String>>, LogFormat);
-
-    impl<S: Subscriber> Layer<S> for Kept {
-        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-            let mut line = Line::new();
-            line.write(event, self.1, Duration::new(1_793_527_200, 42_000));
-            self.0.lock().unwrap().push_str(&line.text);
-        }
-    }
+    /// Keeps the bytes that a layer writes.
+    #[derive(Clone, Debug, Default)]
+    struct Kept(Arc<Mutex<String>>);
 
     impl std::io::Write for Kept {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -207,10 +192,20 @@ mod tests {
         }
     }
 
-    /// Our line about a request for `path`, and the one that all other events would get.
+    /// Our line about a request for `path`, and the one that any other event would get.
     fn lines(format: LogFormat, path: &str) -> (String, String) {
-        let kept = || Kept(Arc::default(), format);
-        let (ours, theirs) = (kept(), kept());
+        let about = AccessLine {
+            request: "id-1",
+            method: "GET",
+            path,
+            status: 200,
+            elapsed: Duration::from_micros(250),
+            bytes: 9_000,
+            organization: "acme",
+        };
+        let mut ours = Line::new();
+        ours.write(&about, format, Duration::new(1_793_527_200, 42_000));
+        let theirs = Kept::default();
         let writer = theirs.clone();
         let layer = fmt::layer()
             .with_ansi(false)
@@ -219,14 +214,15 @@ mod tests {
             LogFormat::Json => layer.json().flatten_event(true).boxed(),
             LogFormat::Text => layer.boxed(),
         };
-        let both = tracing_subscriber::registry()
-            .with(ours.clone())
-            .with(layer);
-        tracing::subscriber::with_default(both, || {
-            tracing::info!(target: ACCESS, request = "id-1", path, status = 200_u16, milliseconds = 0.25, bytes = 9_000_u64);
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(
+                target: TARGET, request = about.request, method = about.method, path, status = about.status,
+                milliseconds = 0.25, bytes = about.bytes, organization = about.organization,
+            );
         });
-        let text = |kept: Kept| kept.0.lock().unwrap().clone();
-        (text(ours), text(theirs))
+        let theirs = theirs.0.lock().unwrap().clone();
+        (ours.text, theirs)
     }
 
     const PATHS: [&str; 4] = ["/repo/acme", "/a\"b\\c", "/\u{20ac}", "/\u{1b}[31m\n"];

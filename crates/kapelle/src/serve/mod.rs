@@ -19,6 +19,7 @@ use serde::Serialize;
 use url::Url;
 
 use crate::app::App;
+use crate::logging;
 use crate::output::Output;
 use crate::parts;
 use crate::settings::Loaded;
@@ -87,7 +88,12 @@ fn start(app: &App, listener: Listener) -> anyhow::Result<Serving> {
     let metrics = listener::metrics(app)?;
     let guarded = metrics.clone().zip(app.settings().metrics.token.clone());
     let guarded = guarded.map(|(handle, token)| GuardedMetrics { handle, token });
-    let state = AppState::new(app.registry.clone(), &app.opened.random, guarded);
+    let state = AppState::new(
+        app.registry.clone(),
+        &app.opened.random,
+        guarded,
+        logging::access_log(app.settings()),
+    );
     let serving = listener.serve(HttpService::new(state), metrics)?;
     let listening = Listening {
         listening,

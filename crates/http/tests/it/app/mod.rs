@@ -5,7 +5,7 @@ mod client;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kapelle_http::{AppState, HttpService};
+use kapelle_http::{AccessLine, AccessLog, AppState, HttpService};
 use kapelle_registry::clock::DAY;
 use kapelle_registry::jobs::{Ran, Worker};
 use kapelle_registry::{
@@ -25,6 +25,24 @@ pub(crate) use client::{Answer, Client, basic, without_folders};
 pub(crate) const START: i64 = 1_793_527_200_000;
 /// Where clients believe the registry to be.
 pub(crate) const PUBLIC_URL: &str = "https://packages.example.org/";
+
+/// Makes an event of each line about a request, for tests that look at everything that is logged.
+#[derive(Debug)]
+pub(crate) struct Traced;
+
+impl AccessLog for Traced {
+    fn write(&self, line: &AccessLine<'_>) {
+        tracing::info!(
+            target: "kapelle::access",
+            request = line.request,
+            method = line.method,
+            path = line.path,
+            status = line.status,
+            bytes = line.bytes,
+            organization = line.organization,
+        );
+    }
+}
 
 /// What a test may want otherwise.
 #[derive(Debug, Default)]
@@ -99,7 +117,12 @@ impl TestApp {
             expiring: make_token(&registry, id, Some(START + DAY)).await.1,
         };
         Self {
-            service: HttpService::new(AppState::new(registry.clone(), &random, None)),
+            service: HttpService::new(AppState::new(
+                registry.clone(),
+                &random,
+                None,
+                Box::new(Traced),
+            )),
             worker: Worker::new(registry.clone(), "test".to_owned()),
             organization_id: id,
             hook_secret: hook_secret.expose_secret().to_owned(),
