@@ -1,30 +1,29 @@
 //! The doors: plain HTTP or TLS for clients, and one of their own for the metrics.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
+use std::{io, thread};
 
 use anyhow::Context;
-use axum_server::accept::NoDelayAcceptor;
-use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use axum_server::{Handle, Server};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use futures::future::join_all;
+use hyper_util::service::TowerToHyperService;
 use kapelle_http::HttpService;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio::sync::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
-use tower::make::Shared;
+use tokio_rustls::rustls::ServerConfig;
 use url::Url;
 
-use super::patience::Patient;
-use super::timer::ReusingTimer;
+use super::accept::accept;
+use super::connection::{Phase, Protocol};
+use super::front::{Desk, Front};
 use super::tls;
 use crate::app::App;
 
 /// How often old figures are folded together.
 const UPKEEP: Duration = Duration::from_secs(1);
-/// How often it is asked whether connections are left.
-const LOOK: Duration = Duration::from_millis(20);
 /// Upper ends of the classes of durations, in seconds.
 const SECONDS: [f64; 11] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0,
@@ -35,7 +34,7 @@ const SECONDS: [f64; 11] = [
 pub(super) struct Listener {
     socket: TcpListener,
     address: SocketAddr,
-    tls: Option<RustlsConfig>,
+    tls: Option<Arc<ServerConfig>>,
     metrics: Option<TcpListener>,
     /// How long a client may take to send the head of a request.
     limit: Duration,
@@ -48,7 +47,7 @@ impl Listener {
         let socket = bind(settings.server.listen)?;
         let address = socket.local_addr()?;
         let metrics = settings.metrics.listen.map(bind).transpose()?;
-        let tls = tls::configure(&settings.server, &app.data).await?;
+        let tls = tls::configure(&settings.server, &app.data)?;
         Ok(Self {
             socket,
             address,
@@ -87,25 +86,32 @@ impl Listener {
         service: HttpService,
         metrics: Option<PrometheusHandle>,
     ) -> anyhow::Result<Serving> {
-        let (handle, limit) = (Handle::new(), self.limit);
+        let (doors, phase) = watch::channel(Phase::Open);
         let mut servers = JoinSet::new();
         if let Some(figures) = &metrics {
             servers.spawn(keep(figures.clone()));
         }
         if let (Some(socket), Some(figures)) = (self.metrics, metrics) {
-            let server = plain(socket, limit)?.handle(handle.clone());
-            servers.spawn(server.serve(kapelle_http::metrics_router(figures).into_make_service()));
+            servers.spawn(show(socket, figures, self.limit, phase.clone()));
         }
-        let service = Shared::new(service);
-        if let Some(tls) = self.tls {
-            let server = encrypted(self.socket, tls, limit)?;
-            servers.spawn(server.handle(handle.clone()).serve(service));
-        } else {
-            let server = plain(self.socket, limit)?;
-            servers.spawn(server.handle(handle.clone()).serve(service));
-        }
+        let desk = Desk {
+            protocol: Arc::new(Protocol::new(self.tls, self.limit)),
+            callers: move || service.caller(),
+            elsewhere: Handle::current(),
+            phase: phase.clone(),
+        };
+        let threads = thread::available_parallelism()?.get();
+        let fronts: anyhow::Result<Vec<Front>> =
+            (0..threads).map(|_| Front::start(desk.clone())).collect();
+        let fronts = Arc::new(fronts?);
+        let taking = Arc::clone(&fronts);
+        servers.spawn(accept(self.socket, phase, move |stream| {
+            let idlest = taking.iter().min_by_key(|front| front.load());
+            idlest.map_or(Ok(()), |front| front.take(stream))
+        }));
         Ok(Serving {
-            handle,
+            doors,
+            fronts,
             servers: Mutex::new(servers),
         })
     }
@@ -114,8 +120,9 @@ impl Listener {
 /// A server that serves.
 #[derive(Debug)]
 pub(super) struct Serving {
-    handle: Handle<SocketAddr>,
-    servers: Mutex<JoinSet<std::io::Result<()>>>,
+    doors: watch::Sender<Phase>,
+    fronts: Arc<Vec<Front>>,
+    servers: Mutex<JoinSet<io::Result<()>>>,
 }
 
 impl Serving {
@@ -129,18 +136,13 @@ impl Serving {
 
     /// Takes no more connections, and gives requests that run `limit` to end.
     pub(super) async fn drain(&self, limit: Duration) {
-        self.handle.graceful_shutdown(Some(limit));
-        let drained = async {
-            while self.handle.connection_count() > 0 {
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        if tokio::time::timeout(limit, drained).await.is_err() {
-            tracing::warn!(
-                connections = self.handle.connection_count(),
-                "connections were closed before their time"
-            );
+        self.doors.send_replace(Phase::Draining);
+        let deserted = join_all(self.fronts.iter().map(Front::deserted));
+        if tokio::time::timeout(limit, deserted).await.is_err() {
+            let connections: usize = self.fronts.iter().map(Front::load).sum();
+            tracing::warn!(connections, "connections were closed before their time");
         }
+        self.doors.send_replace(Phase::Closed);
     }
 }
 
@@ -159,7 +161,7 @@ pub(super) fn metrics(app: &App) -> anyhow::Result<Option<PrometheusHandle>> {
     ))
 }
 
-async fn keep(figures: PrometheusHandle) -> std::io::Result<()> {
+async fn keep(figures: PrometheusHandle) -> io::Result<()> {
     loop {
         tokio::time::sleep(UPKEEP).await;
         figures.run_upkeep();
@@ -173,37 +175,18 @@ fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     Ok(socket)
 }
 
-/// Without TLS every client speaks HTTP/1.
-fn plain(
+/// Shows the figures to whoever connects to a socket of their own.
+async fn show(
     socket: TcpListener,
+    figures: PrometheusHandle,
     limit: Duration,
-) -> anyhow::Result<Server<SocketAddr, Patient<NoDelayAcceptor>>> {
-    let inner = NoDelayAcceptor;
-    let mut server = axum_server::from_tcp(socket)?.acceptor(Patient { inner, limit });
-    *server.http_builder() = Builder::new(TokioExecutor::new()).http1_only();
-    server
-        .http_builder()
-        .http1()
-        .timer(ReusingTimer)
-        .header_read_timeout(limit);
-    Ok(server)
-}
-
-fn encrypted(
-    socket: TcpListener,
-    tls: RustlsConfig,
-    limit: Duration,
-) -> anyhow::Result<Server<SocketAddr, Patient<RustlsAcceptor<NoDelayAcceptor>>>> {
-    let inner = RustlsAcceptor::new(tls).acceptor(NoDelayAcceptor);
-    let mut server = axum_server::from_tcp(socket)?.acceptor(Patient { inner, limit });
-    server
-        .http_builder()
-        .http1()
-        .timer(ReusingTimer)
-        .header_read_timeout(limit)
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(limit)
-        .keep_alive_timeout(limit);
-    Ok(server)
+    phase: watch::Receiver<Phase>,
+) -> io::Result<()> {
+    let protocol = Arc::new(Protocol::new(None, limit));
+    let router = TowerToHyperService::new(kapelle_http::metrics_router(figures));
+    accept(socket, phase.clone(), move |stream| {
+        tokio::spawn(Arc::clone(&protocol).converse(stream, router.clone(), phase.clone()));
+        Ok(())
+    })
+    .await
 }

@@ -1,12 +1,16 @@
 //! `kapelle serve` and `kapelle worker`: the processes that stay.
 
+mod accept;
 mod arguments;
 mod background;
+mod connection;
 mod demo;
+mod front;
 mod import;
 mod job_threads;
 mod listener;
 mod patience;
+mod service;
 mod timer;
 mod tls;
 

@@ -1,14 +1,11 @@
-//! How long a client may keep silent at first: the server's own limits begin only with the first byte of a request, and
-//! only once it knows which version of HTTP is spoken.
+//! How long a client may keep silent at first where two versions of HTTP are spoken: the server's own limits begin only
+//! once it knows which one it is.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum_server::accept::Accept;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
@@ -17,40 +14,6 @@ const GREETING: usize = 24;
 /// What a greeting begins with; a request of HTTP/1 with this letter is told from it within [`GREETING`] bytes.
 const LETTER: u8 = b'P';
 
-/// Accepts as `inner` does, and closes connections whose first bytes take too long.
-#[derive(Clone, Debug)]
-pub(super) struct Patient<A> {
-    pub(super) inner: A,
-    pub(super) limit: Duration,
-}
-
-impl<A, I, S> Accept<I, S> for Patient<A>
-where
-    A: Accept<I, S>,
-    A::Future: Send + 'static,
-{
-    type Stream = Greeted<A::Stream>;
-    type Service = A::Service;
-    type Future = BoxFuture<'static, io::Result<(Self::Stream, Self::Service)>>;
-
-    fn accept(&self, stream: I, service: S) -> Self::Future {
-        let (limit, accepted) = (self.limit, self.inner.accept(stream, service));
-        async move {
-            let (stream, service) = accepted.await?;
-            let patience = Some(Box::pin(sleep(limit)));
-            Ok((
-                Greeted {
-                    stream,
-                    patience,
-                    read: 0,
-                },
-                service,
-            ))
-        }
-        .boxed()
-    }
-}
-
 /// A stream whose first bytes have to come in time.
 #[derive(Debug)]
 pub(super) struct Greeted<S> {
@@ -58,6 +21,17 @@ pub(super) struct Greeted<S> {
     /// Gone once the greeting is over.
     patience: Option<Pin<Box<Sleep>>>,
     read: usize,
+}
+
+impl<S> Greeted<S> {
+    /// Closes `stream` if its first bytes are not there after `limit`.
+    pub(super) fn new(stream: S, limit: Duration) -> Self {
+        Self {
+            stream,
+            patience: Some(Box::pin(sleep(limit))),
+            read: 0,
+        }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Greeted<S> {
@@ -127,12 +101,7 @@ mod tests {
     async fn outcome(bytes: &[u8]) -> Option<io::ErrorKind> {
         let (mut client, stream) = duplex(64);
         client.write_all(bytes).await.unwrap();
-        let patience = Some(Box::pin(sleep(LIMIT)));
-        let mut greeted = Greeted {
-            stream,
-            patience,
-            read: 0,
-        };
+        let mut greeted = Greeted::new(stream, LIMIT);
         let mut buffer = vec![0; bytes.len()];
         greeted.read_exact(&mut buffer).await.unwrap();
         let next = timeout(LIMIT * 10, greeted.read_u8()).await.ok()?;

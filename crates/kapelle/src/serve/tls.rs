@@ -4,9 +4,12 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
-use axum_server::tls_rustls::RustlsConfig;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::settings::Server;
 
@@ -37,16 +40,12 @@ pub(super) fn trust(data: &Path) -> Vec<String> {
 }
 
 /// TLS as the settings ask for it; `None` for plain HTTP.
-pub(super) async fn configure(
-    server: &Server,
-    data: &Path,
-) -> anyhow::Result<Option<RustlsConfig>> {
+pub(super) fn configure(server: &Server, data: &Path) -> anyhow::Result<Option<Arc<ServerConfig>>> {
     let (certificate, key) = match (&server.tls_certificate, &server.tls_key) {
         (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
         _ if server.tls_self_signed => make_once(server, data)?,
         _ => return Ok(None),
     };
-    let read = RustlsConfig::from_pem_file(&certificate, &key).await;
     let failed = || {
         format!(
             "the TLS certificate {} and its key {} cannot be used",
@@ -54,7 +53,18 @@ pub(super) async fn configure(
             key.display()
         )
     };
-    Ok(Some(read.with_context(failed)?))
+    let config = read(&certificate, &key).with_context(failed)?;
+    Ok(Some(Arc::new(config)))
+}
+
+fn read(certificate: &Path, key: &Path) -> anyhow::Result<ServerConfig> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate)?.collect();
+    let key = PrivateKeyDer::from_pem_file(key)?;
+    let mut config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain?, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
 }
 
 /// The certificate is made again when the names it is for have changed.

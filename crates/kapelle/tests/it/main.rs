@@ -6,6 +6,7 @@
 )]
 
 mod commands;
+mod connections;
 mod databases;
 mod demo;
 mod doctor;
