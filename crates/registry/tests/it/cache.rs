@@ -8,7 +8,7 @@ use kapelle_registry::dist::{self, DistError};
 use kapelle_registry::document::{self, DocumentError};
 use kapelle_registry::feed::Freshness;
 use kapelle_registry::jobs::Worker;
-use kapelle_registry::token::{self, NewToken};
+use kapelle_registry::token::{self, Fingerprint, NewToken};
 use kapelle_registry::{Actor, Registry};
 use kapelle_testing::git::GitRepository;
 use kapelle_testing::on_both_databases;
@@ -142,14 +142,15 @@ on_both_databases! {
         });
         patiently("the sequence", || server.freshness() == Freshness::Confirmed).await;
         token::authenticate(&server, created.reveal()).await.unwrap();
-        assert!(token::remembered(&server, created.reveal()).is_some());
+        let fingerprint = Fingerprint::of(created.reveal());
+        assert!(token::remembered(&server, &fingerprint, server.now()).is_some());
 
         let mut busy = Vec::new();
         while let Ok(connection) = timeout(Duration::from_millis(500), server.database().read()).await {
             busy.push(connection.unwrap());
         }
         token::remove(&world.registry, &Actor::Operator, world.organization_id, created.id).await.unwrap();
-        patiently("its end", || token::remembered(&server, created.reveal()).is_none()).await;
+        patiently("its end", || token::remembered(&server, &fingerprint, server.now()).is_none()).await;
         drop(busy);
         let actor = token::authenticate(&server, created.reveal()).await.unwrap();
         assert!(matches!(actor, Actor::Refused), "{actor:?}");
