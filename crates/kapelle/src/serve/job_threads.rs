@@ -4,10 +4,13 @@ use std::io;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// How much more readily they give way, as for the command `nice`: they get a tenth of a busy processor, and all of an
-/// idle one.
+/// How much more readily they give way than other threads, as for the command `nice`: they get a tenth of a busy
+/// processor, and all of an idle one.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
+/// The most that there is.
+#[cfg(target_os = "linux")]
+const NICEST: i32 = 19;
 
 /// Where jobs run.
 #[derive(Debug)]
@@ -22,7 +25,7 @@ impl JobThreads {
     pub(super) fn start() -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .thread_name("job")
-            .on_thread_start(give_way)
+            .on_thread_start(give_way()?)
             .enable_all()
             .build()?;
         Ok(Self {
@@ -46,10 +49,19 @@ impl Drop for JobThreads {
     }
 }
 
-/// Lowers the priority of the thread that calls; what it starts has the same one.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::warn!(%error, "jobs do not give way to requests");
-    }
+/// What lowers the priority of the thread that calls it, and of all that this one starts, below that of this one.
+#[cfg(target_os = "linux")]
+fn give_way() -> io::Result<impl Fn()> {
+    let lower = (rustix::process::getpriority_process(None)? + NICE).min(NICEST);
+    Ok(move || {
+        if let Err(error) = rustix::process::setpriority_process(None, lower) {
+            tracing::warn!(%error, "jobs do not give way to requests");
+        }
+    })
+}
+
+/// Elsewhere a thread has no priority of its own.
+#[cfg(not(target_os = "linux"))]
+fn give_way() -> io::Result<impl Fn()> {
+    Ok(|| {})
 }
