@@ -8,9 +8,11 @@ use std::path::Path;
 /// Random characters of a name.
 const RANDOM: usize = 16;
 
-/// The name that is kept in `folder`, or a new one. A copy of the folder gets another name: what will be fetched into
-/// one of the two is not in the other.
+/// The name that is kept in `folder`, or a new one, the same for all processes that ask at once. A copy of the folder gets
+/// another name: what will be fetched into one of the two is not in the other.
 pub(crate) fn name(folder: &Path) -> io::Result<String> {
+    let lock = fs::File::create(folder.join("lock"))?;
+    lock.lock()?;
     let path = folder.join("depot");
     if let Some(name) = read(&path)? {
         return Ok(name);
@@ -29,7 +31,6 @@ pub(crate) fn name(folder: &Path) -> io::Result<String> {
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
     file.persist(&path).map_err(|error| error.error)?;
-    // Of several processes that do this at once, the last one has named it.
     read(&path)?.ok_or_else(|| io::Error::other("the name of the folder does not stay"))
 }
 
@@ -61,6 +62,19 @@ mod tests {
         let second = name(copy.path()).unwrap();
         assert_ne!(second, first);
         assert_eq!(name(copy.path()).unwrap(), second);
+    }
+
+    #[test]
+    fn all_who_come_first_at_once_get_one_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| name(folder.path()).unwrap()))
+                .collect();
+            let names = asking.into_iter().map(|asked| asked.join().unwrap());
+            names.collect::<std::collections::BTreeSet<_>>()
+        });
+        assert_eq!(names.len(), 1, "{names:?}");
     }
 
     #[test]
