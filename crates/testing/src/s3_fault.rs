@@ -36,6 +36,18 @@ pub struct S3Failing {
     pub method: Option<Method>,
 }
 
+impl S3Failing {
+    /// Every deletion; what is to be deleted comes as a list in a POST.
+    #[must_use]
+    pub fn deletions(fault: S3Fault) -> Self {
+        Self {
+            fault,
+            every: 1,
+            method: Some(Method::POST),
+        }
+    }
+}
+
 /// The faults of one server.
 #[derive(Debug)]
 pub(crate) struct Faults {

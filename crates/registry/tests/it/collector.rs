@@ -1,6 +1,9 @@
 //! Collectors that never rest, among many who store the same and other bytes: nothing that is needed is deleted, and
 //! nothing stays that is not.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use futures::TryStreamExt;
 use futures::future::try_join_all;
 use kapelle_composer::PackageName;
@@ -16,8 +19,11 @@ use kapelle_storage::db::package_references;
 use kapelle_testing::git::GitRepository;
 use kapelle_testing::on_both_databases;
 use kapelle_testing::postgres::TestPostgres;
+use kapelle_testing::s3::S3Server;
+use kapelle_testing::s3_fault::{S3Failing, S3Fault};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{Arrangement, START, World};
@@ -38,21 +44,29 @@ struct Scene {
     /// By its clock, whatever the world's processes announce was left by somebody who died long ago.
     collector: Registry,
     clock: Clock,
-    _blobs: TempDir,
+    _folder: Option<TempDir>,
 }
 
 /// A repository that every organization has a package of.
 struct Round {
     name: PackageName,
     commits: Vec<String>,
-    _repository: GitRepository,
+    repository: GitRepository,
 }
 
 impl Scene {
     async fn new(url: &str) -> Self {
-        let blobs = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = BlobsConfig::new(format!("file:{}", folder.path().display()));
+        Self {
+            _folder: Some(folder),
+            ..Self::storing_in(url, blobs).await
+        }
+    }
+
+    async fn storing_in(url: &str, blobs: BlobsConfig) -> Self {
         let arrangement = Arrangement {
-            blobs: BlobsConfig::new(format!("file:{}", blobs.path().display())),
+            blobs,
             ..Arrangement::default()
         };
         let world = World::arranged(url, arrangement).await;
@@ -67,15 +81,15 @@ impl Scene {
             world,
             collector,
             clock,
-            _blobs: blobs,
+            _folder: None,
         }
     }
 
     /// Publishes another repository in every organization. The victims have all its dists, the others have none.
-    async fn publish(&self, round: usize) -> (Round, Vec<Dist>) {
+    async fn publish(&self, round: usize, tags: usize) -> (Round, Vec<Dist>) {
         let name = format!("acme/lib{round}");
         let repository = GitRepository::new();
-        let commits = (0..TAGS)
+        let commits = (0..tags)
             .map(|tag| {
                 let manifest = format!(r#"{{"name": "{name}", "description": "Release {tag}"}}"#);
                 repository.release(&format!("1.{tag}.0"), &manifest)
@@ -84,12 +98,12 @@ impl Scene {
         let published = Round {
             name: name.parse().unwrap(),
             commits,
-            _repository: repository,
+            repository,
         };
         let registry = &self.world.registry;
         for slug in KEEPERS.into_iter().chain(VICTIMS) {
             let id = self.organization(slug).await;
-            let url = published._repository.url();
+            let url = published.repository.url();
             let (_, job) = package::add(registry, &Actor::Operator, id, &url, None)
                 .await
                 .unwrap();
@@ -177,7 +191,10 @@ impl Scene {
                 return;
             }
             let garbage = format!("garbage {}", number % GARBAGE);
-            let (sha256, size) = (Sha256::digest(&garbage), garbage.len() as i64);
+            let (sha256, size) = (
+                Sha256::digest(&garbage),
+                i64::try_from(garbage.len()).unwrap(),
+            );
             let mut transaction = registry.database().write().await.unwrap();
             blobs::touch(&mut transaction, &dist.sha256, dist.size, registry.now())
                 .await
@@ -223,7 +240,7 @@ on_both_databases! {
         let scene = Scene::new(&url).await;
         let mut kept = Vec::new();
         for round in 0..ROUNDS {
-            let (round, victims) = scene.publish(round).await;
+            let (round, victims) = scene.publish(round, TAGS).await;
             let done = CancellationToken::new();
             let stored = async {
                 let (stored, ()) = tokio::join!(scene.store(&round), scene.purge(&round));
@@ -248,6 +265,43 @@ on_both_databases! {
         let report = verify::run(&scene.collector, &Actor::Operator, Options::default(), &|_| ()).await.unwrap();
         assert!(report.is_sound() && report.notes.is_empty(), "{report:#?}");
         assert_eq!(report.checked.blobs, (ROUNDS * TAGS) as u64);
+    }
+
+    async fn who_stores_waits_for_a_deletion_that_takes_its_time(url: String) {
+        let s3 = S3Server::start().await;
+        let place = format!(
+            "s3://{}/archives?endpoint={}&region={}&path_style=true&allow_http=true",
+            S3Server::BUCKET,
+            s3.endpoint(),
+            S3Server::REGION
+        );
+        let blobs = BlobsConfig {
+            access_key: Some(S3Server::ACCESS_KEY.to_owned()),
+            secret: Some(S3Server::SECRET_KEY.to_owned()),
+            ..BlobsConfig::new(place)
+        };
+        let scene = Arc::new(Scene::storing_in(&url, blobs).await);
+        let (round, victims) = scene.publish(0, 1).await;
+        s3.fail(S3Failing::deletions(S3Fault::Slow));
+        let commit = round.commits[0].clone();
+        let (purging, storing) = (Arc::clone(&scene), Arc::clone(&scene));
+        let name = round.name.clone();
+        let purging = tokio::spawn(async move { purging.purge(&round).await });
+        while s3.failed().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let storing = tokio::spawn(async move { download(&storing.world.registry, "acme", &name, &commit).await });
+        // Far longer than it takes to store what nobody deletes.
+        let mut ticks = interval(Duration::from_millis(20));
+        for _ in 0..60 {
+            ticks.tick().await;
+            assert!(!storing.is_finished(), "its bytes are about to be deleted");
+        }
+        s3.heal();
+        purging.await.unwrap();
+        let dist = storing.await.unwrap();
+        assert_eq!(dist.sha256, victims[0].sha256);
+        is_whole(&scene.world.registry, &dist).await;
     }
 }
 
