@@ -76,6 +76,12 @@ pub enum ArchiveError {
         /// The limit.
         limit: u64,
     },
+    /// Paths that are long and many: all of them are held in memory.
+    #[error("the paths in the archive are longer than {limit} bytes together")]
+    LongNames {
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// More bytes than allowed after unpacking.
     #[error("the archive unpacks to more than {limit} bytes")]
     TooLargeUnpacked {

@@ -182,6 +182,10 @@ pub(crate) fn local(mirror: &Path, doing: &str, said: &str) -> VcsError {
         let doing = doing.to_owned();
         return VcsError::Disk { doing, detail };
     }
+    if said.contains("exceeded maximum allowed tree depth") {
+        let doing = doing.to_owned();
+        return VcsError::TooDeep { doing };
+    }
     if is_corrupt(said) {
         return VcsError::Corrupt {
             path: mirror.to_owned(),

@@ -158,6 +158,12 @@ pub enum VcsError {
         /// The path.
         path: String,
     },
+    /// Folders within folders, deeper than git goes.
+    #[error("git cannot {doing}: folders of its tree lie deeper within each other than git goes")]
+    TooDeep {
+        /// What was being done.
+        doing: String,
+    },
     /// It took too long.
     #[error("git was given {} s to {doing} and did not finish", limit.as_secs())]
     TimedOut {

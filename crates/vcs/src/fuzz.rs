@@ -4,8 +4,13 @@ use std::process::Command;
 
 use kapelle_testing::fuzz::{Script, bytes, check, text};
 
+use crate::attributes::Attributes;
 use crate::host_key::HostKey;
 use crate::listing::{Lines, Listing};
+use crate::object::{Commit, entries};
+use crate::objects::header_of;
+use crate::oid::Oid;
+use crate::pattern::Pattern;
 use crate::read::{check_path, commit_time, contents_of, object};
 use crate::refs::packed_refs;
 use crate::tree::{Modes, TreeSummary};
@@ -98,6 +103,171 @@ fn a_listing_holds_only_what_can_be_mirrored_whatever_the_pieces() {
                 .default_branch
                 .map(|branch| format!("refs/heads/{branch}"));
             assert!(branch.is_none_or(|name| refname::check(&name).is_ok()));
+        });
+}
+
+#[test]
+fn entries_of_a_tree_are_those_that_are_written() {
+    let seed = [
+        b"100644 a\0".as_slice(),
+        &[1; 20],
+        b"40000 b\0",
+        &[2; 20],
+        b"160000 c\0",
+        &[3; 20],
+    ]
+    .concat();
+    let words = &[
+        "100644 ",
+        "40000 ",
+        "120000 x\0",
+        "160000 ",
+        "100755 ",
+        "0",
+        " ",
+        "\0",
+        ".git",
+        "..",
+        "/",
+    ];
+    check!()
+        .with_generator(bytes([seed], words))
+        .for_each(|tree: &Vec<u8>| {
+            let mut used = 0;
+            for entry in entries(tree) {
+                let Some(entry) = entry else { return };
+                assert!(!entry.name.is_empty() && !entry.name.contains(&0));
+                let written = tree[used..].windows(entry.name.len() + 1);
+                let at = written
+                    .clone()
+                    .position(|it| it == [entry.name, b"\0"].concat());
+                used += at.expect("its name stands there") + entry.name.len() + 1 + Oid::LENGTH;
+            }
+            assert_eq!(used, tree.len());
+        });
+}
+
+#[test]
+fn the_head_of_a_commit_is_read_within_the_calendar() {
+    let seed = format!(
+        "tree {OID}\nparent {OID}\nauthor A <a@b> 1700000000 +0000\ncommitter B <b> 1700000001 -0100\n\nmessage\n"
+    );
+    let words = &[
+        "author ",
+        "committer ",
+        "tree ",
+        "\n",
+        "\n\n",
+        "<",
+        ">",
+        " ",
+        "-",
+        "+",
+        "99999999999999999999",
+        "\0",
+        OID,
+    ];
+    check!()
+        .with_generator(bytes([seed.as_str()], words))
+        .for_each(|head: &Vec<u8>| {
+            let Some(commit) = Commit::parse(head) else {
+                return;
+            };
+            assert!(head.starts_with(format!("tree {}", commit.tree).as_bytes()));
+            for time in [commit.time.authored, commit.time.committed] {
+                assert!((0..=253_402_300_799_000).contains(&time), "{time}");
+            }
+        });
+}
+
+#[test]
+fn what_is_said_of_an_object_is_said_of_that_object() {
+    let lines = [
+        format!("{OID} blob 12"),
+        format!("{OID} missing"),
+        format!("{OID} tag 0"),
+    ];
+    check!()
+        .with_generator(text(lines, WORDS))
+        .for_each(|line: &String| {
+            let Ok(found) = header_of(line, OID) else {
+                return;
+            };
+            let said = line.strip_prefix(OID).expect("said of that object");
+            assert_eq!(found.is_none(), said == " missing", "{line:?}");
+        });
+}
+
+#[test]
+fn attributes_are_judged_the_same_however_often_they_are_said() {
+    let files = [
+        "/tests export-ignore\n*.md export-ignore diff\nREADME.md -export-ignore\n",
+        "* text=auto eol=lf\n/docs/** export-ignore\n",
+    ];
+    let words = &[
+        "export-ignore",
+        "-export-ignore",
+        "!",
+        "*",
+        "**",
+        "**/",
+        "/",
+        "?",
+        "[",
+        "\\",
+        "\"",
+        "#",
+        " ",
+        "\t",
+        "\r",
+        "\n",
+        "=",
+        "a",
+    ];
+    check!()
+        .with_generator((
+            bytes(files, words),
+            text(["tests/a", "README.md", "docs/a/b.md", "a"], words),
+        ))
+        .for_each(|(file, path): &(Vec<u8>, String)| {
+            let Some(once) = Attributes::parse(file) else {
+                return;
+            };
+            let twice = Attributes::parse(&[file.as_slice(), b"\n", file].concat())
+                .expect("it was fine once");
+            for is_folder in [false, true] {
+                let said = once.ignores(path.as_bytes(), is_folder);
+                assert_eq!(twice.ignores(path.as_bytes(), is_folder), said);
+            }
+        });
+}
+
+#[test]
+fn a_pattern_without_signs_matches_itself_and_stars_match_more() {
+    let words = &["*", "**", "**/", "/**", "/", "?", "a", "b", "!", "[", "é"];
+    check!()
+        .with_generator((
+            text(["a/b", "/a/*.md", "**/a", "a/**/b", "docs/"], words),
+            text(["a/b", "x/a", "a"], words),
+        ))
+        .for_each(|(pattern, path): &(String, String)| {
+            let Some(parsed) = Pattern::parse(pattern) else {
+                return;
+            };
+            let matched = parsed.matches(path.as_bytes(), true);
+            if !pattern.contains(['*', '?']) {
+                let plain = pattern.trim_start_matches('/').trim_end_matches('/');
+                assert!(parsed.matches(plain.as_bytes(), true), "{pattern:?}");
+                assert!(!matched || path.ends_with(plain), "{pattern:?} {path:?}");
+            }
+            if matched
+                && let Some(wider) = pattern
+                    .split_once('?')
+                    .map(|(before, after)| format!("{before}*{after}"))
+                && let Some(wider) = Pattern::parse(&wider)
+            {
+                assert!(wider.matches(path.as_bytes(), true), "{pattern:?} {path:?}");
+            }
         });
 }
 

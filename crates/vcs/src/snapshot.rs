@@ -11,8 +11,12 @@ use crate::oid::Oid;
 
 /// Larger folders are left to git.
 const LARGEST_FOLDER: u64 = 4 << 20;
+/// As are commits with more bytes of folders on one level: all of them are in memory at once.
+const LARGEST_LEVEL: u64 = 32 << 20;
 /// The longest path.
 const LONGEST_PATH: usize = 4096;
+/// Bytes of all paths together. A few folders within folders make very many long ones.
+const LONGEST_PATHS: usize = 64 << 20;
 /// Bytes of folders that are remembered: those that did not change are the same in the next version.
 const REMEMBERED: usize = 4 << 20;
 /// Files of attributes that are remembered.
@@ -125,6 +129,7 @@ impl Objects {
         }];
         let mut found = Vec::new();
         let mut level = 0;
+        let mut bytes_of_paths = 0;
         while level < folders.len() {
             let end = folders.len();
             let contents = self.folders(&folders[level..end])?;
@@ -138,6 +143,10 @@ impl Objects {
                     if seen > limit {
                         let commit = commit.to_string();
                         return Err(VcsError::TooManyEntries { commit, limit }.into());
+                    }
+                    bytes_of_paths += folders[at].path.len() + entry.name.len();
+                    if bytes_of_paths > LONGEST_PATHS {
+                        return Err(Stopped::Peculiar);
                     }
                     take(&mut folders, at, &entry, &mut found)?;
                 }
@@ -173,11 +182,12 @@ impl Objects {
         unknown.sort_unstable();
         unknown.dedup();
         let mut read = Vec::with_capacity(unknown.len());
-        let mut missing = None;
+        let (mut missing, mut level) = (None, 0);
         self.contents(&unknown, |at, found| {
             match found {
                 Some((object, content)) if object.kind == ObjectKind::Tree => {
-                    if object.size > LARGEST_FOLDER {
+                    level += object.size;
+                    if object.size > LARGEST_FOLDER || level > LARGEST_LEVEL {
                         return Err(Stopped::Peculiar);
                     }
                     let mut bytes = Vec::new();

@@ -20,6 +20,9 @@ use spool::{Spool, Spooled};
 use tree::{Entry, EntryKind, Tree};
 use zip::ZipWriter;
 
+/// Bytes of all names together, which are held in memory: 300 for each of 200,000.
+const NAMES: u64 = 64 << 20;
+
 /// How to write a dist.
 pub struct DistOptions<'a> {
     /// The one directory everything lies in, without slashes. Composer strips it.
@@ -196,6 +199,7 @@ impl<'a> DistBuilder<'a> {
     }
 
     fn leaf(&mut self, path: &[u8], entry: Entry) -> Result<(), ArchiveError> {
+        self.refuse_long_names()?;
         self.refuse_large(self.spool.len() + self.tree.weight())?;
         self.tree.leaf(path.to_vec(), Some(entry))
     }
@@ -205,6 +209,13 @@ impl<'a> DistBuilder<'a> {
         let limit = self.options.limits.entries;
         if self.members > limit {
             return Err(ArchiveError::TooManyEntries { limit });
+        }
+        self.refuse_long_names()
+    }
+
+    fn refuse_long_names(&self) -> Result<(), ArchiveError> {
+        if self.tree.weight() > NAMES {
+            return Err(ArchiveError::LongNames { limit: NAMES });
         }
         Ok(())
     }

@@ -33,6 +33,30 @@ fn the_same_tree_gives_the_bytes_that_were_published_before() {
     assert_eq!(report.unpacked_bytes, 9569);
 }
 
+#[test]
+fn paths_that_are_long_and_many_are_refused_before_they_fill_memory() {
+    let limits = Limits::default();
+    let long = "x".repeat(4_000);
+    for left_out in [true, false] {
+        let exclude = |_: &str| left_out;
+        let options = options(&limits, &exclude);
+        let mut builder = DistBuilder::new(&options).unwrap();
+        let mut add = |number: usize| {
+            let path = format!("{number}{long}").into_bytes();
+            if builder.wants(&path)? {
+                builder.file(&path, false, &mut &b""[..], 0)?;
+            }
+            Ok::<_, ArchiveError>(())
+        };
+        let refused = (0..20_000).find_map(|number| add(number).err());
+        let sentence = refused.expect("80 MB of names").to_string();
+        assert_eq!(
+            sentence,
+            "the paths in the archive are longer than 67108864 bytes together"
+        );
+    }
+}
+
 /// As [`dist`] has them; the spool stays in memory here.
 fn options<'a>(limits: &'a Limits, exclude: &'a dyn Fn(&str) -> bool) -> DistOptions<'a> {
     DistOptions {

@@ -189,6 +189,7 @@ impl From<VcsError> for Failure {
         match error {
             VcsError::TooManyEntries { .. }
             | VcsError::TooLarge { .. }
+            | VcsError::TooDeep { .. }
             | VcsError::DangerousTree { .. } => Self::Unbuildable(error.to_string()),
             VcsError::CommitMissing { .. } => Self::no_copy(),
             VcsError::Corrupt { .. } | VcsError::GitFailed { .. } => {

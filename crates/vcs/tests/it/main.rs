@@ -9,6 +9,7 @@ mod archive;
 mod daemon;
 mod fuzz;
 mod hostile;
+mod hostile_trees;
 mod http;
 mod https;
 mod local;

@@ -13,38 +13,52 @@ use crate::world::{World, url};
 const NOWHERE: &str = "0123456789012345678901234567890123456789";
 
 /// Path to kind, and content where there is one.
-type Listing = BTreeMap<Vec<u8>, String>;
+pub(crate) type Listing = BTreeMap<Vec<u8>, String>;
 
 async fn by_git(mirror: &Mirror, commit: &str) -> Listing {
-    let mut stream = mirror.archive(commit, None).await.unwrap();
+    archived(mirror, commit).await.expect("git archives it")
+}
+
+/// What git archives, if it does.
+pub(crate) async fn archived(mirror: &Mirror, commit: &str) -> Result<Listing, VcsError> {
+    let mut stream = mirror.archive(commit, None).await?;
     let read = tokio::task::spawn_blocking(move || {
-        let mut listing = Listing::new();
-        let mut archive = tar::Archive::new(&mut stream);
-        for entry in archive.entries().unwrap() {
-            let mut entry = entry.unwrap();
-            let mut path = entry.path_bytes().into_owned();
-            let link = entry.link_name_bytes().map(Cow::into_owned);
-            let mut content = link.unwrap_or_default();
-            entry.read_to_end(&mut content).unwrap();
-            let kind = match entry.header().entry_type() {
-                tar::EntryType::Directory => "folder",
-                tar::EntryType::Symlink => "link",
-                _ if entry.header().mode().unwrap() & 0o100 != 0 => "program",
-                _ => "file",
-            };
-            if kind == "folder" {
-                path.pop();
-            }
-            let content = String::from_utf8_lossy(&content).into_owned();
-            listing.insert(path, format!("{kind} {content}"));
+        let mut bytes = Vec::new();
+        if let Err(error) = stream.read_to_end(&mut bytes) {
+            return Err(error.downcast().expect("git's own verdict"));
         }
-        listing.remove(&b"pax_global_header"[..]);
-        listing
+        stream.finish()?;
+        Ok(unpacked(&bytes))
     });
     read.await.unwrap()
 }
 
-async fn snapshot(mirror: &Mirror, commit: &str) -> Result<Option<Snapshot>, VcsError> {
+fn unpacked(bytes: &[u8]) -> Listing {
+    let mut listing = Listing::new();
+    let mut archive = tar::Archive::new(bytes);
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let mut path = entry.path_bytes().into_owned();
+        let link = entry.link_name_bytes().map(Cow::into_owned);
+        let mut content = link.unwrap_or_default();
+        entry.read_to_end(&mut content).unwrap();
+        let kind = match entry.header().entry_type() {
+            tar::EntryType::Directory => "folder",
+            tar::EntryType::Symlink => "link",
+            _ if entry.header().mode().unwrap() & 0o100 != 0 => "program",
+            _ => "file",
+        };
+        if kind == "folder" {
+            path.pop();
+        }
+        let content = String::from_utf8_lossy(&content).into_owned();
+        listing.insert(path, format!("{kind} {content}"));
+    }
+    listing.remove(&b"pax_global_header"[..]);
+    listing
+}
+
+pub(crate) async fn snapshot(mirror: &Mirror, commit: &str) -> Result<Option<Snapshot>, VcsError> {
     let oid = Oid::parse(commit).unwrap();
     let objects = mirror.open().await?.unwrap();
     let (objects, snapshot) = objects.work(move |it| it.snapshot(oid)).await?;
@@ -53,8 +67,13 @@ async fn snapshot(mirror: &Mirror, commit: &str) -> Result<Option<Snapshot>, Vcs
 }
 
 async fn by_us(mirror: &Mirror, commit: &str) -> Option<Listing> {
-    let oid = Oid::parse(commit).unwrap();
-    let objects = mirror.open().await.unwrap().unwrap();
+    listed(mirror, commit).await.unwrap()
+}
+
+/// What we put into the archive; `None` if only git can tell.
+pub(crate) async fn listed(mirror: &Mirror, commit: &str) -> Result<Option<Listing>, VcsError> {
+    let oid = Oid::parse(commit)?;
+    let objects = mirror.open().await?.unwrap();
     let read = objects.work(move |objects| {
         let Some(snapshot) = objects.snapshot(oid)? else {
             return Ok(None);
@@ -86,7 +105,7 @@ async fn by_us(mirror: &Mirror, commit: &str) -> Option<Listing> {
         }
         Ok::<_, VcsError>(Some(listing))
     });
-    read.await.unwrap().1
+    Ok(read.await?.1)
 }
 
 #[tokio::test]
@@ -149,10 +168,10 @@ async fn where_git_changes_files_or_may_read_otherwise_it_is_asked(#[case] attri
 }
 
 /// Always the same numbers.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(crate) fn roll(&mut self, sides: usize) -> usize {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -160,7 +179,7 @@ impl Dice {
         usize::try_from(self.0 >> 33).unwrap() % sides
     }
 
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+    pub(crate) fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
         from[self.roll(from.len())]
     }
 }
