@@ -90,7 +90,7 @@ fn judge(path: &std::path::Path, archive: &[u8]) {
     let start = Instant::now();
     let found = read_root_file(path, "composer.json", &LIMITS);
     assert!(
-        start.elapsed() < Duration::from_secs(5),
+        start.elapsed() < Duration::from_secs(30),
         "took {:?}",
         start.elapsed()
     );
@@ -233,7 +233,7 @@ fn stays_inside(tar: &[u8]) {
     let start = Instant::now();
     let written = dist_with(tar, &LIMITS, &|path| path.contains("excluded"));
     assert!(
-        start.elapsed() < Duration::from_secs(5),
+        start.elapsed() < Duration::from_secs(30),
         "took {:?}",
         start.elapsed()
     );

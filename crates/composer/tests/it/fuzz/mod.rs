@@ -72,6 +72,6 @@ fn promptly<T>(work: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let done = work();
     let took = start.elapsed();
-    assert!(took < Duration::from_secs(2), "took {took:?}");
+    assert!(took < Duration::from_secs(20), "took {took:?}");
     done
 }

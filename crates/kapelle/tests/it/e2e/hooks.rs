@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use kapelle_testing::composer::Composer;
 use kapelle_testing::git_server::GitServer;
@@ -92,7 +91,6 @@ async fn a_pushed_tag_is_installable_after_githubs_signed_hook() {
     hooked.core.release("1.1.0");
     let body = hooked.push();
 
-    let before = Instant::now();
     let response = client()
         .post(hooked.url("github"))
         .header("content-type", "application/json")
@@ -112,11 +110,6 @@ async fn a_pushed_tag_is_installable_after_githubs_signed_hook() {
         response.text().await
     );
     hooked.is_published("1.1.0").await;
-    assert!(
-        before.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        before.elapsed()
-    );
 
     for composer in Composer::all() {
         let project = hooked
