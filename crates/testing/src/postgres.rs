@@ -49,6 +49,15 @@ impl TestPostgres {
         let url = with_place(&self.url, &proxy.address().to_string());
         (proxy, url)
     }
+
+    /// Ends every session on this database with the words of a server that stops.
+    pub async fn end_sessions(&self) {
+        let sql = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'",
+            self.name
+        );
+        run(&self.admin, sql).await;
+    }
 }
 
 impl Drop for TestPostgres {

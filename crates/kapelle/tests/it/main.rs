@@ -11,6 +11,7 @@ mod databases;
 mod demo;
 mod doctor;
 mod e2e;
+mod faults;
 mod fleet;
 mod folder;
 mod jobs;

@@ -91,25 +91,39 @@ fn every_test_that_a_page_names_exists() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// A row of the table without a test would be a claim.
+/// A row of these tables without a test would be a claim.
 #[test]
-fn every_lesson_of_the_security_page_names_a_test() {
-    let page = std::fs::read_to_string(workspace().join("docs/security.md")).expect("the page");
+fn every_lesson_and_every_fault_names_a_test() {
+    let tables = [
+        ("docs/security.md", "Lessons of others", 14),
+        ("docs/reliability.md", "Faults", 25),
+        (
+            "docs/reliability.md",
+            "The database, and several machines",
+            15,
+        ),
+    ];
+    for (page, section, at_least) in tables {
+        let rows = rows(page, section);
+        assert!(rows.len() >= at_least, "{page}, {section}: {}", rows.len());
+        let crates = crates();
+        let without: Vec<_> = rows
+            .iter()
+            .filter(|row| named(row, &crates).is_empty())
+            .collect();
+        assert!(without.is_empty(), "{without:#?}");
+    }
+}
+
+/// The rows of the table in a section.
+fn rows(page: &str, section: &str) -> Vec<String> {
+    let page = std::fs::read_to_string(workspace().join(page)).expect("the page");
     let (_, section) = page
-        .split_once("\n## Lessons of others\n")
+        .split_once(&format!("\n## {section}\n"))
         .expect("its section");
     let section = section.split("\n## ").next().unwrap_or_default();
-    let rows: Vec<_> = section
-        .lines()
-        .filter(|line| line.starts_with("| ") && !line.starts_with("| lesson"))
-        .collect();
-    assert!(rows.len() >= 14, "{}", rows.len());
-    let crates = crates();
-    let without: Vec<_> = rows
-        .iter()
-        .filter(|row| named(row, &crates).is_empty())
-        .collect();
-    assert!(without.is_empty(), "{without:#?}");
+    let rows = section.lines().filter(|line| line.starts_with("| "));
+    rows.skip(1).map(str::to_owned).collect()
 }
 
 #[test]

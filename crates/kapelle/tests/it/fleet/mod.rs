@@ -3,4 +3,4 @@
 mod pushed_over;
 mod revoked;
 mod takeover;
-mod world;
+pub(crate) mod world;

@@ -8,6 +8,7 @@ use kapelle_storage::db::changes;
 use kapelle_storage::db::jobs::{self, Filter, Job};
 use kapelle_testing::postgres::TestPostgres;
 use kapelle_testing::process::Process;
+use kapelle_testing::tcp_proxy::TcpProxy;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::{Instant, interval};
@@ -20,14 +21,14 @@ const PERIOD: Duration = Duration::from_millis(50);
 
 /// One installation on several machines, with the organization `acme`.
 #[derive(Debug)]
-pub(super) struct Fleet {
+pub(crate) struct Fleet {
     server: TestPostgres,
     archives: TempDir,
-    pub(super) token: String,
+    pub(crate) token: String,
 }
 
 impl Fleet {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let mut fleet = Self {
             server: TestPostgres::create().await,
             archives: TempDir::new().expect("a temporary folder"),
@@ -41,7 +42,7 @@ impl Fleet {
     }
 
     /// A machine, whose data folder is new.
-    pub(super) fn machine(&self) -> Installation {
+    pub(crate) fn machine(&self) -> Installation {
         let archives = format!("file:{}", self.archives.path().display());
         Installation::new()
             .set("DATABASE_URL", self.server.url())
@@ -56,13 +57,24 @@ impl Fleet {
             .set("KAPELLE_JOBS__LEASE", "5s")
     }
 
-    pub(super) async fn database(&self) -> Database {
+    /// A machine that reaches the database through a proxy.
+    pub(crate) async fn proxied(&self) -> (TcpProxy, Installation) {
+        let (proxy, url) = self.server.proxied().await;
+        (proxy, self.machine().set("DATABASE_URL", &url))
+    }
+
+    /// Ends every session on the database, as a server that restarts.
+    pub(crate) async fn end_sessions(&self) {
+        self.server.end_sessions().await;
+    }
+
+    pub(crate) async fn database(&self) -> Database {
         let connected = Database::connect(self.server.url()).await;
         connected.expect("the test server answers")
     }
 
     /// The newest job of a kind.
-    pub(super) async fn job(&self, kind: &str) -> Option<Job> {
+    pub(crate) async fn job(&self, kind: &str) -> Option<Job> {
         let database = self.database().await;
         let mut on = database.read().await.expect("a connection");
         let filter = Filter {
@@ -74,7 +86,7 @@ impl Fleet {
     }
 
     /// How often something was done, by the audit log.
-    pub(super) async fn done(&self, action: &str) -> usize {
+    pub(crate) async fn done(&self, action: &str) -> usize {
         let database = self.database().await;
         let mut on = database.read().await.expect("a connection");
         let rows = audit::list(&mut on, None, None, 1_000).await;
@@ -83,7 +95,7 @@ impl Fleet {
     }
 
     /// Every change of a package, as `action name`.
-    pub(super) async fn changes(&self) -> Vec<String> {
+    pub(crate) async fn changes(&self) -> Vec<String> {
         let database = self.database().await;
         let mut on = database.read().await.expect("a connection");
         let changes = changes::since(&mut on, 0, 1_000)
@@ -98,14 +110,14 @@ impl Fleet {
 }
 
 /// Starts a worker; it is at work when this returns.
-pub(super) async fn worker(machine: &Installation) -> Process {
+pub(crate) async fn worker(machine: &Installation) -> Process {
     let worker = Process::start(machine.command(&["worker"]));
     worker.line("working as").await;
     worker
 }
 
 /// Status and body of a path in the repository of `acme`, asked for with a token.
-pub(super) async fn get(server: &str, token: &str, path: &str) -> (u16, Vec<u8>) {
+pub(crate) async fn get(server: &str, token: &str, path: &str) -> (u16, Vec<u8>) {
     let response = client()
         .get(format!("{server}/repo/acme/{path}"))
         .basic_auth("token", Some(token))
@@ -118,7 +130,7 @@ pub(super) async fn get(server: &str, token: &str, path: &str) -> (u16, Vec<u8>)
 }
 
 /// The references in a document, by version; empty where there is none.
-pub(super) async fn references(server: &str, token: &str, path: &str) -> Vec<(String, String)> {
+pub(crate) async fn references(server: &str, token: &str, path: &str) -> Vec<(String, String)> {
     let (status, body) = get(server, token, path).await;
     if status == 404 {
         return Vec::new();
@@ -145,7 +157,7 @@ pub(super) async fn references(server: &str, token: &str, path: &str) -> Vec<(St
     clippy::disallowed_methods,
     reason = "a test speaks to its own servers on loopback"
 )]
-pub(super) fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     let builder = reqwest::Client::builder()
         .no_proxy()
         .timeout(Duration::from_mins(1));
@@ -153,8 +165,17 @@ pub(super) fn client() -> reqwest::Client {
 }
 
 /// Asks again and again until there is an answer; fails when there is none after a while.
-pub(super) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, ask).await
+}
+
+/// The same with another patience.
+pub(crate) async fn within<T>(
+    patience: Duration,
+    what: &str,
+    mut ask: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let deadline = Instant::now() + patience;
     let mut ticks = interval(PERIOD);
     loop {
         ticks.tick().await;
