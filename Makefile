@@ -18,8 +18,8 @@ bench: ## compare the release build with what is as fast as can be
 
 soak: ## kill everything 1,000 times, on SQLite and on PostgreSQL; KILLS=100 SEED=7 for other numbers
 	cargo build --profile quick -p kapelle --features failpoints
-	scripts/soak --kapelle target/quick/kapelle --kills $(KILLS) $(if $(SEED),--seed $(SEED))
-	scripts/with-postgres sh -c 'scripts/soak --kapelle target/quick/kapelle --kills $(KILLS) \
+	scripts/soak --kapelle target/quick/kapelle --workers 2 --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+	scripts/with-postgres sh -c 'scripts/soak --kapelle target/quick/kapelle --workers 2 --kills $(KILLS) \
 	  $(if $(SEED),--seed $(SEED)) --database "$$KAPELLE_TEST_POSTGRES"'
 
 fuzz: ## run every fuzz target for MINUTES=5, or those with NAME=url in their names
