@@ -102,7 +102,7 @@ impl GitCommand {
     /// `git` with the given arguments, none of which may come from others.
     pub(crate) fn new(git: &Git, doing: impl Into<String>, arguments: &[&str]) -> Self {
         let config = git.config();
-        let mut command = Command::new(&config.binary);
+        let mut command = Command::new(found(config));
         command
             .args(arguments)
             .current_dir(git.home())
@@ -288,6 +288,19 @@ impl GitCommand {
             source,
         }
     }
+}
+
+/// Where git is. By a mere name, to be looked for in a `PATH` that is not ours, the standard library can start a program
+/// only by forking: that copies the page tables of a whole server.
+fn found(config: &GitConfig) -> PathBuf {
+    if config.binary.components().count() > 1 {
+        return config.binary.clone();
+    }
+    std::env::split_paths(&config.path)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(&config.binary))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| config.binary.clone())
 }
 
 /// The whole environment of git, but for its home and its configuration.
