@@ -71,29 +71,32 @@ pub async fn received(
     let Some(first) = urls.values().next() else {
         return Err(HookError::NoRepository);
     };
-    let mut ids = Vec::new();
-    let mut transaction = registry.database().write().await?;
+    let mut named = Vec::new();
+    let mut connection = registry.database().read().await?;
     for key in urls.keys() {
         let found =
-            packages::find_by_repository_key(&mut transaction, Some(organization_id), key).await?;
-        for package in found
+            packages::find_by_repository_key(&mut connection, Some(organization_id), key).await?;
+        let live = found
             .into_iter()
-            .filter(|package| package.removed_at.is_none())
-        {
-            let job = SyncPackage {
-                organization_id,
-                package_id: package.id,
-            };
-            ids.push(jobs::enqueue(registry, &mut transaction, &job).await?);
-        }
+            .filter(|package| package.removed_at.is_none());
+        named.extend(live.map(|package| SyncPackage {
+            organization_id,
+            package_id: package.id,
+        }));
+    }
+    drop(connection);
+    if named.is_empty() {
+        return Err(HookError::Unknown(first.to_string()));
+    }
+    // A package that is removed meanwhile has nothing to synchronize, which its job finds out.
+    let mut ids = Vec::with_capacity(named.len());
+    let mut transaction = registry.database().write().await?;
+    for job in &named {
+        ids.push(jobs::enqueue(registry, &mut transaction, job).await?);
     }
     transaction.commit().await?;
     registry.wake_workers();
-    if ids.is_empty() {
-        Err(HookError::Unknown(first.to_string()))
-    } else {
-        Ok(ids)
-    }
+    Ok(ids)
 }
 
 /// A payload's URL is only compared, never opened, so every protocol may occur in it.

@@ -8,7 +8,8 @@ use kapelle_storage::db::job_log::{self, LogLine};
 use kapelle_storage::db::jobs as rows;
 use kapelle_storage::{StorageError, Transaction};
 
-use super::JobError;
+use super::{JobError, Priority};
+use crate::clock::Millis;
 use crate::registry::Registry;
 
 /// Longest log line and message that is kept, in characters.
@@ -28,6 +29,8 @@ pub struct JobContext {
     pub(super) stop: Arc<AtomicBool>,
     /// When it last said how far it is; at first, when it began.
     pub(super) told: Arc<Mutex<Instant>>,
+    /// Whether it has [`conclude`](Self::conclude)d.
+    pub(super) concluded: Arc<AtomicBool>,
 }
 
 impl JobContext {
@@ -47,6 +50,21 @@ impl JobContext {
         } else {
             Err(JobError::Superseded)
         }
+    }
+
+    /// Ends the job well in the transaction of its last change, instead of another one after it. Fences like
+    /// [`fence`](Self::fence): call it last before commit, and then let `run` give the same message.
+    pub async fn conclude(
+        &self,
+        transaction: &mut Transaction,
+        message: &str,
+    ) -> Result<(), JobError> {
+        let now = self.registry.now();
+        if !end_well(transaction, self.id, self.attempt, &clip(message), now).await? {
+            return Err(JobError::Superseded);
+        }
+        self.concluded.store(true, Ordering::SeqCst);
+        Ok(())
     }
 
     /// Says how far the job is, for progress bars: not more often than people look.
@@ -104,6 +122,19 @@ impl JobContext {
         self.fence(&mut transaction).await?;
         Ok(transaction.commit().await?)
     }
+}
+
+/// Ends a job well. A routine look leaves no row then: with many packages they would be most of the database. What it
+/// changed is in the audit log, and when it was, on the package. `false`: another worker has the job now.
+pub(super) async fn end_well(
+    transaction: &mut Transaction,
+    id: i64,
+    attempt: i64,
+    message: &str,
+    now: Millis,
+) -> Result<bool, StorageError> {
+    let routine = Priority::Routine as i64;
+    rows::finish_or_forget(transaction, id, attempt, routine, message, now).await
 }
 
 /// Upstream text made fit for terminals, logs and PostgreSQL: no control characters, bounded.

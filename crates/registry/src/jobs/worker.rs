@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
+use kapelle_storage::StorageError;
 use kapelle_storage::db::job_log::{self, LogLine};
 use kapelle_storage::db::jobs::{self as rows, Claimant, Job as Row, Lease, Outcome};
-use kapelle_storage::{StorageError, Transaction};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::context::end_well;
 use super::{
     BuildDists, BuildOneDist, Job, JobContext, JobError, Priority, SyncPackage, Tidy, back_off,
     clip,
@@ -57,12 +58,19 @@ pub struct Ran {
 pub struct Worker {
     registry: Registry,
     node: String,
+    /// Held by the slot that looks for a job: what wakes one wakes all, and for one job they would all ask for the
+    /// database's one writer.
+    looking: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Worker {
     /// A worker that claims jobs under the name `node`, unique among the processes on one database.
     pub fn new(registry: Registry, node: String) -> Self {
-        Self { registry, node }
+        Self {
+            registry,
+            node,
+            looking: Arc::default(),
+        }
     }
 
     /// Claims and runs jobs, `slots` at once, until `shutdown`; then waits for those that run. Of several slots one
@@ -138,14 +146,30 @@ impl Worker {
     }
 
     async fn run_next_of(&self, least_urgent: Priority) -> Result<Option<Ran>, StorageError> {
+        match self.claim(least_urgent as i64).await? {
+            Some(row) => self.run_claimed(row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn claim(&self, least_urgent: i64) -> Result<Option<Row>, StorageError> {
+        let _looking = self.looking.lock().await;
+        let now = self.registry.now();
+        let mut connection = self.registry.database().read().await?;
+        let due = rows::due(&mut connection, least_urgent, now).await?;
+        drop(connection);
+        if !due.leases && !due.jobs {
+            return Ok(None);
+        }
         if self.registry.check_disk().await.is_some() {
             return Ok(None);
         }
         self.registry.attend(&self.node).await?;
         let now = self.registry.now();
         let mut transaction = self.registry.database().write().await?;
-        rows::reclaim_expired(&mut transaction, now).await?;
-        let least_urgent = least_urgent as i64;
+        if due.leases {
+            rows::reclaim_expired(&mut transaction, now).await?;
+        }
         let claimant = Claimant {
             owner: &self.node,
             depot: self.registry.depot(),
@@ -154,10 +178,7 @@ impl Worker {
         let until = now + self.registry.lease();
         let row = rows::claim(&mut transaction, claimant, least_urgent, now, until).await?;
         transaction.commit().await?;
-        match row {
-            Some(row) => self.run_claimed(row).await.map(Some),
-            None => Ok(None),
-        }
+        Ok(row)
     }
 
     /// Gives everything that this worker runs back to the queue; what it still does can no longer be committed.
@@ -172,19 +193,28 @@ impl Worker {
 
     async fn run_claimed(&self, row: Row) -> Result<Ran, StorageError> {
         let stop = Arc::new(AtomicBool::new(false));
+        let concluded = Arc::new(AtomicBool::new(false));
         let context = JobContext {
             registry: self.registry.clone(),
             id: row.id,
             attempt: row.attempt,
             stop: Arc::clone(&stop),
             told: Arc::new(Mutex::new(Instant::now())),
+            concluded: Arc::clone(&concluded),
         };
+        // The job first: once it has ended itself, a sign of life finds nothing any more.
         let outcome = tokio::select! {
+            biased;
             outcome = surviving(Box::pin(dispatch(&row, &context))) => outcome,
             lost = self.keep_lease(&row, &stop) => Err(lost),
         };
         let (end, message) = judged(&row, outcome);
-        let ran = self.record_in_time(&row, end, &clip(&message)).await?;
+        let message = clip(&message);
+        let ran = if end == End::Success && concluded.load(Ordering::SeqCst) {
+            ran(&row, end, message)
+        } else {
+            self.record_in_time(&row, end, &message).await?
+        };
         tracing::info!(job = ran.id, kind = ran.kind, package = row.package_id, end = ?ran.end, "{}", ran.message);
         metrics::counter!("kapelle_jobs_total", "kind" => row.kind, "end" => format!("{:?}", ran.end)).increment(1);
         Ok(ran)
@@ -246,7 +276,9 @@ impl Worker {
             (end, _) => end,
         };
         let ours = match outcome_of(end) {
-            Some(Outcome::Success) if forget_routine(&mut transaction, row).await? => true,
+            Some(Outcome::Success) => {
+                end_well(&mut transaction, row.id, row.attempt, message, now).await?
+            }
             Some(outcome) => {
                 rows::finish(&mut transaction, row.id, row.attempt, outcome, message, now).await?
             }
@@ -270,12 +302,16 @@ impl Worker {
         };
         transaction.commit().await?;
         let end = if ours { end } else { End::Superseded };
-        Ok(Ran {
-            id: row.id,
-            kind: row.kind.clone(),
-            end,
-            message: message.to_owned(),
-        })
+        Ok(ran(row, end, message.to_owned()))
+    }
+}
+
+fn ran(row: &Row, end: End, message: String) -> Ran {
+    Ran {
+        id: row.id,
+        kind: row.kind.clone(),
+        end,
+        message,
     }
 }
 
@@ -303,12 +339,6 @@ fn of_all(row: &Row) -> String {
     } else {
         attempt.to_string()
     }
-}
-
-/// A routine look that went well leaves no row: with many packages they would be most of the database. What it changed
-/// is in the audit log, and when it was, on the package.
-async fn forget_routine(transaction: &mut Transaction, row: &Row) -> Result<bool, StorageError> {
-    rows::forget(transaction, row.id, row.attempt, Priority::Routine as i64).await
 }
 
 fn outcome_of(end: End) -> Option<Outcome> {

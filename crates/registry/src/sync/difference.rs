@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use kapelle_composer::{branch_version, tag_version};
-use kapelle_storage::db::package_refs::PackageRef;
+use kapelle_storage::db::package_refs::{self, PackageRef};
 use kapelle_storage::db::packages::Package;
 use kapelle_storage::db::versions::Version;
+use kapelle_storage::{Connection, StorageError};
 use kapelle_vcs::Listing;
 
 /// Refs to read, with their commits, and refs that are gone.
@@ -68,6 +69,32 @@ impl Difference {
     pub(super) fn is_empty(&self) -> bool {
         self.read.is_empty() && self.removed.is_empty()
     }
+}
+
+/// Whether there would be no difference, found without reading a version.
+pub(super) async fn is_none(
+    connection: &mut Connection,
+    listing: &Listing,
+    package: &Package,
+) -> Result<bool, StorageError> {
+    if listing.default_branch != package.default_branch {
+        return Ok(false);
+    }
+    let default_ref = listing
+        .default_branch
+        .as_ref()
+        .map(|branch| format!("refs/heads/{branch}"));
+    let seen = package_refs::seen(connection, package.id, default_ref.as_deref()).await?;
+    let refs = seen.refs.unwrap_or_default();
+    let mut words = refs.split(' ');
+    let mut count = 0;
+    while let (Some(name), Some(commit)) = (words.next(), words.next()) {
+        if listing.refs.get(name).is_none_or(|listed| listed != commit) {
+            return Ok(false);
+        }
+        count += 1;
+    }
+    Ok(seen.settled && count == listing.refs.len())
 }
 
 /// Whether a ref is the branch that HEAD names.

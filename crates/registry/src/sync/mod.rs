@@ -28,6 +28,19 @@ use crate::jobs::{JobContext, JobError};
 pub(crate) use rescue::{Fate, bring, fate};
 use timing::timed;
 
+/// Says that everything is as it was; so does the job that ends with it.
+const UNCHANGED: &str = "nothing changed";
+
+/// What came of a look at a repository.
+enum Look {
+    /// Nothing differs, and nothing was fetched.
+    Same,
+    /// There is nothing to publish, but the mirror lacked something.
+    Restored,
+    /// Something was published; the text says what.
+    Published(String),
+}
+
 /// Synchronizes one package with its repository; the text says what changed.
 pub(crate) async fn run(context: &JobContext, package_id: i64) -> Result<String, JobError> {
     let registry = &context.registry;
@@ -40,8 +53,16 @@ pub(crate) async fn run(context: &JobContext, package_id: i64) -> Result<String,
     {
         publish::record_failure(context, &package, &error.to_string()).await?;
     }
-    forget_purged(context, package_id).await?;
-    outcome
+    if !matches!(outcome, Ok(Look::Same)) {
+        forget_purged(context, package_id).await?;
+    }
+    match outcome? {
+        Look::Published(summary) => Ok(summary),
+        Look::Same | Look::Restored => {
+            publish::record_success(context, &package).await?;
+            Ok(UNCHANGED.to_owned())
+        }
+    }
 }
 
 /// What was purged while it was being fetched is in the mirror again: it goes once more.
@@ -63,11 +84,12 @@ pub(crate) async fn republish(context: &JobContext, package_id: i64) -> Result<(
     document::refresh_package(&context.registry, package_id, Some(context)).await
 }
 
-async fn synchronize(context: &JobContext, package: &Package) -> Result<String, JobError> {
-    let mut observation = observe::observe(context, package).await?;
+async fn synchronize(context: &JobContext, package: &Package) -> Result<Look, JobError> {
+    let Some(mut observation) = observe::observe(context, package).await? else {
+        return Ok(Look::Same);
+    };
     if observation.is_unchanged() && package.name.is_some() {
-        publish::record_success(context, package).await?;
-        return Ok("nothing changed".to_owned());
+        return Ok(Look::Restored);
     }
     let name = observation.name(package)?;
     let mut plan = timed(
@@ -87,7 +109,7 @@ async fn synchronize(context: &JobContext, package: &Package) -> Result<String, 
     let publish = publish::publish(context, package, &name, &observation, plan);
     let published = timed("publish", publish.boxed()).await?;
     match observation.held.iter().next() {
-        None => Ok(summary(&name, published)),
+        None => Ok(Look::Published(summary(&name, published))),
         Some((held, reason)) => Err(JobError::Retry(format!(
             "{}; {held}: {reason}",
             summary(&name, published)

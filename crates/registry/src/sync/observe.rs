@@ -10,7 +10,7 @@ use kapelle_storage::db::versions::Version;
 use kapelle_storage::db::{package_refs, versions};
 use kapelle_vcs::{Listing, Mirror, VcsError};
 
-use super::difference::{Difference, is_default};
+use super::difference::{self, Difference, is_default};
 use super::protect::Held;
 use super::read::{self, ObservedRef};
 use super::repair;
@@ -88,11 +88,12 @@ impl From<StorageError> for Failure {
     }
 }
 
-/// Lists the refs, fetches what differs and reads composer.json at each of them. A damaged mirror is made anew.
+/// Lists the refs, fetches what differs and reads composer.json at each of them; `None`: nothing differs, and nothing was
+/// fetched. A damaged mirror is made anew.
 pub(super) async fn observe(
     context: &JobContext,
     package: &Package,
-) -> Result<Observation, JobError> {
+) -> Result<Option<Observation>, JobError> {
     let mut upstream = Upstream::of(context, package).await?;
     let listing = timed("list", upstream.list(context).boxed()).await?;
     if listing.refs.is_empty() && package.name.is_some() {
@@ -104,13 +105,13 @@ pub(super) async fn observe(
     }
     let mirror = context.registry.parts.git.mirror(package.id);
     let failure = match look(context, package, &upstream, &listing, &mirror).await {
-        Ok(observation) => return Ok(observation),
+        Ok(looked) => return Ok(looked),
         Err(failure) => failure,
     };
     let damage = failure.damage(&mirror).await?;
     repair::repair(context, package, &mirror, &damage).await?;
     match look(context, package, &upstream, &listing, &mirror).await {
-        Ok(observation) => Ok(observation),
+        Ok(looked) => Ok(looked),
         Err(Failure::Damaged(damage)) => Err(JobError::Retry(damage)),
         Err(Failure::Unclear(error)) => Err(error.into()),
         Err(Failure::Other(error)) => Err(error),
@@ -137,8 +138,16 @@ async fn look(
     upstream: &Upstream,
     listing: &Listing,
     mirror: &Mirror,
-) -> Result<Observation, Failure> {
+) -> Result<Option<Observation>, Failure> {
+    // Also when nothing differs: the mirror may be another machine's, or have been lost.
+    let is_complete = has_all(mirror, listing).await?;
     let mut connection = context.registry.database().read().await?;
+    if is_complete
+        && package.name.is_some()
+        && difference::is_none(&mut connection, listing, package).await?
+    {
+        return Ok(None);
+    }
     let known: HashMap<String, PackageRef> = package_refs::list(&mut connection, package.id)
         .await?
         .into_iter()
@@ -149,8 +158,7 @@ async fn look(
 
     let mut difference = Difference::between(&known, listing, &live, package);
     let mut changed = Vec::new();
-    // Also when nothing differs: the mirror may be another machine's, or have been lost.
-    if !difference.is_empty() || !has_all(mirror, listing).await? {
+    if !is_complete || !difference.is_empty() {
         let at = timed(
             "fetch",
             fetch(mirror, upstream, listing, &difference).boxed(),
@@ -170,7 +178,7 @@ async fn look(
     let root = changed
         .iter()
         .find(|observed| is_default(&observed.name, listing));
-    Ok(Observation {
+    Ok(Some(Observation {
         default_branch: listing.default_branch.clone(),
         root_name: root.map(|observed| observed.declares.clone()),
         is_first: known.is_empty(),
@@ -178,7 +186,7 @@ async fn look(
         held: BTreeMap::new(),
         changed,
         live,
-    })
+    }))
 }
 
 async fn has_all(mirror: &Mirror, listing: &Listing) -> Result<bool, VcsError> {

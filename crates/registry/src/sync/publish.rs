@@ -6,6 +6,7 @@ use kapelle_composer::PackageName;
 use kapelle_storage::db::packages::{self, Package};
 use kapelle_storage::db::versions::Version;
 
+use super::UNCHANGED;
 use super::identity::Identity;
 use super::observe::Observation;
 use super::plan::Plan;
@@ -174,7 +175,7 @@ async fn log_faults(context: &JobContext, plan: &Plan, faulty: usize) -> Result<
     context.log(&lines).await
 }
 
-/// Notes that a package was looked at and nothing had changed.
+/// Notes that a package was looked at and nothing had changed, which is the end of the job.
 pub(super) async fn record_success(
     context: &JobContext,
     package: &Package,
@@ -199,6 +200,9 @@ async fn record(
     let now = context.registry.now();
     let mut transaction = context.registry.database().write().await?;
     packages::set_synced(&mut transaction, package.id, now, reason).await?;
-    context.fence(&mut transaction).await?;
+    match reason {
+        None => context.conclude(&mut transaction, UNCHANGED).await?,
+        Some(_) => context.fence(&mut transaction).await?,
+    }
     Ok(transaction.commit().await?)
 }

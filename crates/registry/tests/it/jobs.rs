@@ -1,5 +1,9 @@
 //! Jobs: retried with patience, taken over when their worker is lost, never run twice to effect.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
 use kapelle_registry::clock::{DAY, HOUR, MINUTE, SECOND};
 use kapelle_registry::jobs::{self, End, Worker};
 use kapelle_registry::{Actor, package};
@@ -8,10 +12,22 @@ use kapelle_storage::db::changes;
 use kapelle_storage::db::jobs as rows;
 use kapelle_testing::git::GitRepository;
 use kapelle_testing::on_both_databases;
+use kapelle_vcs::GitConfig;
 
-use crate::world::{World, claimant};
+use crate::world::{Arrangement, World, claimant};
 
 const LIB: &str = r#"{"name": "acme/lib"}"#;
+
+/// While there is a pipe `gate`, a git that lists refs says there that it has begun, and waits until somebody writes.
+fn with_a_gate(config: &mut GitConfig, folder: &Path) {
+    let (script, gate) = (folder.join("git"), folder.join("gate"));
+    let gate = gate.display();
+    let wait =
+        format!("if [ \"$1\" = ls-remote ] && [ -p {gate} ]; then echo > {gate}; cat {gate}; fi");
+    fs::write(&script, format!("#!/bin/sh\n{wait}\nexec git \"$@\"\n")).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    config.binary = script;
+}
 
 on_both_databases! {
     async fn an_unreachable_repository_is_tried_again_later_and_then_given_up(url: String) {
@@ -58,6 +74,48 @@ on_both_databases! {
         let mut transaction = world.registry.database().write().await.unwrap();
         let held = rows::is_held(&mut transaction, lost.id, lost.attempt).await.unwrap();
         assert!(!held);
+    }
+
+    async fn a_look_whose_job_was_taken_over_meanwhile_notes_nothing(url: String) {
+        let arrangement = Arrangement { change_git: with_a_gate, ..Arrangement::default() };
+        let world = World::arranged(&url, arrangement).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        let package = world.add(&repository).await;
+        world.work().await;
+        let before = world.now(&package).await.synced_at;
+        let gate = world.folder().join("gate");
+        assert!(std::process::Command::new("mkfifo").arg(&gate).status().unwrap().success());
+        let job = package::sync(&world.registry, &Actor::Operator, &package).await.unwrap();
+        let worker = world.worker.clone();
+        let running = tokio::spawn(async move { worker.run_next().await });
+        let at = gate.clone();
+        tokio::task::spawn_blocking(move || fs::read(at)).await.unwrap().unwrap();
+
+        world.clock.advance(MINUTE + SECOND);
+        let mut transaction = world.registry.database().write().await.unwrap();
+        rows::reclaim_expired(&mut transaction, world.registry.now()).await.unwrap();
+        transaction.commit().await.unwrap();
+        tokio::task::spawn_blocking(move || fs::write(gate, "")).await.unwrap().unwrap();
+
+        assert_eq!(running.await.unwrap().unwrap().unwrap().end, End::Superseded);
+        assert_eq!(world.now(&package).await.synced_at, before);
+        let row = jobs::show(&world.registry, &Actor::Operator, job).await.unwrap();
+        assert_eq!(row.state, "queued");
+    }
+
+    async fn a_look_that_finds_nothing_new_ends_its_job(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        let package = world.add(&repository).await;
+        world.work().await;
+        world.clock.advance(SECOND);
+        let job = package::sync(&world.registry, &Actor::Operator, &package).await.unwrap();
+        world.work().await;
+        let row = jobs::show(&world.registry, &Actor::Operator, job).await.unwrap();
+        let now = Some(world.registry.now());
+        assert_eq!((row.state.as_str(), row.message.as_str()), ("success", "nothing changed"));
+        assert_eq!((row.finished_at, row.owner, row.lease_until), (now, None, None));
+        assert_eq!(world.now(&package).await.synced_at, now);
     }
 
     async fn a_released_job_is_run_by_another_worker_at_once(url: String) {

@@ -2,8 +2,8 @@
 
 use kapelle_registry::jobs::End;
 use kapelle_registry::{Actor, Limits, package};
-use kapelle_storage::db::package_refs;
 use kapelle_storage::db::packages::Package;
+use kapelle_storage::db::{package_refs, versions};
 use kapelle_testing::git::{FIRST_COMMIT_SECONDS, GitRepository};
 use kapelle_testing::on_both_databases;
 
@@ -78,6 +78,38 @@ on_both_databases! {
         repository.delete_ref("refs/tags/1.1.0");
         assert_eq!(world.sync(&package).await.end, End::Success);
         assert_eq!(world.numbers("p2/acme/lib.json").await, ["1.0.0"]);
+    }
+
+    async fn a_version_whose_ref_was_never_written_down_is_taken_back_although_all_known_refs_stay(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB), ("1.1.0", LIB)]);
+        let package = world.add(&repository).await;
+        world.work().await;
+        let tag = "refs/tags/1.1.0".to_owned();
+        repository.delete_ref(&tag);
+        let mut transaction = world.registry.database().write().await.unwrap();
+        package_refs::delete(&mut transaction, package.id, &[tag]).await.unwrap();
+        transaction.commit().await.unwrap();
+
+        assert_eq!(world.sync(&package).await.end, End::Success);
+        assert_eq!(world.numbers("p2/acme/lib.json").await, ["1.0.0"]);
+    }
+
+    async fn a_default_branch_that_only_the_package_knows_of_is_made_its_versions(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        let package = world.add(&repository).await;
+        world.work().await;
+        let mut transaction = world.registry.database().write().await.unwrap();
+        let live = versions::list_live(&mut transaction, package.id).await.unwrap();
+        let main = live.iter().find(|version| version.default_branch).unwrap();
+        versions::set_default_branch(&mut transaction, main.id, false, 0).await.unwrap();
+        transaction.commit().await.unwrap();
+
+        assert_ne!(world.sync(&package).await.message, "nothing changed");
+        let versions = world.versions("p2/acme/lib~dev.json").await.unwrap();
+        assert_eq!(versions[0]["default-branch"], true);
+        assert_eq!(world.sync(&package).await.message, "nothing changed");
     }
 
     async fn a_first_import_takes_the_commits_dates_even_if_an_attempt_failed(url: String) {

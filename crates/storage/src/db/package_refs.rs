@@ -1,7 +1,7 @@
 //! What the last synchronization saw upstream: refs, their commits, and why one gives no version.
 
 use crate::Result;
-use crate::handle::{Handle, Transaction, execute, fetch_all};
+use crate::handle::{Handle, Transaction, execute, fetch_all, fetch_one};
 use crate::row::columns;
 use crate::rows::Rows;
 use crate::statement::sql;
@@ -24,6 +24,34 @@ pub async fn list(on: &mut impl Handle, package_id: i64) -> Result<Vec<PackageRe
     let sql =
         sql!("SELECT name, commit_id, error FROM package_refs WHERE package_id = $1 ORDER BY name");
     fetch_all(on, sql, values![package_id]).await
+}
+
+/// What there is to compare with what upstream has now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Name and commit of each ref, `refs/heads/main 0123… refs/tags/1.0.0 4567…`, in no order; `None`: there are none.
+    pub refs: Option<String>,
+    /// Whether every live version is of one of these refs, and that of the default branch says so: not so after a
+    /// synchronization that was cut short, because refs are written last.
+    pub settled: bool,
+}
+columns!(Seen: refs, settled);
+
+/// The refs and versions of a package, as far as a look at its repository needs them, in one row: SQLite's rows come one by
+/// one from another thread, and each of them wakes ours.
+pub async fn seen(
+    on: &mut impl Handle,
+    package_id: i64,
+    default_ref: Option<&str>,
+) -> Result<Seen> {
+    let sql = sql!(
+        "SELECT (SELECT STRING_AGG(name || ' ' || commit_id, ' ') FROM package_refs WHERE package_id = $1) AS refs,
+             NOT EXISTS (SELECT 1 FROM versions WHERE package_id = $1 AND removed_at IS NULL
+                 AND (NOT EXISTS (SELECT 1 FROM package_refs
+                         WHERE package_refs.package_id = $1 AND package_refs.name = versions.ref_name)
+                     OR (NOT default_branch AND ref_name = CAST($2 AS TEXT)))) AS settled"
+    );
+    fetch_one(on, sql, values![package_id, default_ref]).await
 }
 
 /// Adds or replaces refs of packages, each with its package's key; none may be there twice.

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use kapelle_storage::db::job_log::{self, LogLine};
-use kapelle_storage::db::jobs::{self, Cancelled, Claimant, Filter, Job, Lease, NewJob, Outcome};
+use kapelle_storage::db::jobs::{
+    self, Cancelled, Claimant, Due, Filter, Job, Lease, NewJob, Outcome,
+};
 use kapelle_storage::db::{depots, schedules};
 use kapelle_storage::{Database, Transaction};
 use kapelle_testing::on_both_databases;
@@ -68,8 +70,13 @@ on_both_databases! {
         assert_eq!(jobs::count_due(&mut tx, 1, NOW).await.unwrap(), 0);
         assert_eq!(jobs::count_due(&mut tx, 1, NOW + 5).await.unwrap(), 1);
         for (least_urgent, expected) in [(1, Some(urgent)), (1, None), (2, Some(patient)), (2, None)] {
+            let due = jobs::due(&mut tx, least_urgent, NOW).await.unwrap();
+            assert_eq!(due, Due { leases: false, jobs: expected.is_some() }, "{least_urgent}");
             let claimed = jobs::claim(&mut tx, claimant("node"), least_urgent, NOW, LEASE).await.unwrap();
             assert_eq!(claimed.map(|job| job.id), expected, "{least_urgent}");
+        }
+        for (least_urgent, now, leases, jobs) in [(1, NOW + 5, false, true), (0, LEASE, false, false), (0, LEASE + 1, true, false)] {
+            assert_eq!(jobs::due(&mut tx, least_urgent, now).await.unwrap(), Due { leases, jobs });
         }
     }
 
@@ -77,15 +84,28 @@ on_both_databases! {
         let db = open(&url).await;
         let mut tx = db.write().await.unwrap();
         let id = jobs::enqueue(&mut tx, NewJob { priority: 1, ..job("a", NOW) }).await.unwrap();
-        assert!(!jobs::forget(&mut tx, id, 0, 1).await.unwrap(), "it does not run yet");
+        assert!(!jobs::finish_or_forget(&mut tx, id, 0, 1, "", NOW).await.unwrap(), "it does not run yet");
         claim(&mut tx, NOW).await.unwrap();
         let line = LogLine { job_id: id, logged_at: NOW, line: "begun".to_owned() };
         job_log::append(&mut tx, &[line]).await.unwrap();
-        for (attempt, priority, forgotten) in [(2, 1, false), (1, 0, false), (1, 1, true), (1, 1, false)] {
-            assert_eq!(jobs::forget(&mut tx, id, attempt, priority).await.unwrap(), forgotten);
+        for (attempt, ended) in [(2, false), (1, true), (1, false)] {
+            assert_eq!(jobs::finish_or_forget(&mut tx, id, attempt, 1, "", NOW).await.unwrap(), ended);
             let lines = job_log::list(&mut tx, id, 10).await.unwrap();
             assert_eq!(lines.is_empty(), jobs::find(&mut tx, id).await.unwrap().is_none());
         }
+    }
+
+    async fn a_job_of_another_priority_is_ended_by_its_attempt_and_stays(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        let id = jobs::enqueue(&mut tx, NewJob { priority: 0, ..job("a", NOW) }).await.unwrap();
+        claim(&mut tx, NOW).await.unwrap();
+        for (attempt, ended) in [(2, false), (1, true), (1, false)] {
+            assert_eq!(jobs::finish_or_forget(&mut tx, id, attempt, 1, "done", NOW + 1).await.unwrap(), ended);
+        }
+        let over = jobs::find(&mut tx, id).await.unwrap().unwrap();
+        assert_eq!((over.state.as_str(), over.message.as_str()), ("success", "done"));
+        assert_eq!((over.finished_at, over.owner, over.lease_until), (Some(NOW + 1), None, None));
     }
 
     async fn a_job_is_left_to_the_depot_it_is_for_as_long_as_somebody_works_there(url: String) {

@@ -9,10 +9,12 @@ mod running;
 
 pub use list::{Filter, count_open, find, has_open, list};
 pub use queue::{
-    Cancelled, Claimant, NewJob, bring_forward, cancel, claim, claim_one, count_due, enqueue,
-    leave_to, next_run_at, prune, reclaim_expired, release,
+    Cancelled, Claimant, Due, NewJob, bring_forward, cancel, claim, claim_one, count_due, due,
+    enqueue, leave_to, next_run_at, prune, reclaim_expired, release,
 };
-pub use running::{Lease, Outcome, finish, forget, heartbeat, is_held, progress, retry_later};
+pub use running::{
+    Lease, Outcome, finish, finish_or_forget, heartbeat, is_held, progress, retry_later,
+};
 
 use crate::row::columns;
 

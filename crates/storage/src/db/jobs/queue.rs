@@ -4,6 +4,7 @@ use super::Job;
 use crate::Result;
 use crate::db::Number;
 use crate::handle::{Handle, Transaction, execute, fetch_one, fetch_optional};
+use crate::row::columns;
 use crate::statement::sql;
 use crate::value::values;
 
@@ -80,6 +81,30 @@ pub struct Claimant<'c> {
     pub depot: &'c str,
     /// Jobs of another depot are left to it if somebody who works there has given a sign of life since then.
     pub present_since: i64,
+}
+
+/// What a worker would find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// Leases that [`reclaim_expired`] would end.
+    pub leases: bool,
+    /// Jobs for [`claim`], as far as that can be told: one that has to wait for another one of its key, or for another
+    /// depot, counts.
+    pub jobs: bool,
+}
+columns!(Due: leases, jobs);
+
+/// Whether it is worth while to begin a transaction for [`reclaim_expired`] or [`claim`].
+pub async fn due(on: &mut impl Handle, least_urgent: i64, now: i64) -> Result<Due> {
+    // One priority after the other, as in `claim`.
+    let sql = sql!(
+        "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND lease_until < $2) AS leases,
+             (EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND priority = 0 AND run_at <= $2)
+             OR ($1 >= 1 AND EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND priority = 1 AND run_at <= $2))
+             OR ($1 >= 2 AND EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND priority = 2 AND run_at <= $2)))
+             AS jobs"
+    );
+    fetch_one(on, sql, values![least_urgent, now]).await
 }
 
 /// Takes the most urgent job that is due, the longest waiting first, whose priority is 0 to `least_urgent` and whose

@@ -102,18 +102,32 @@ pub async fn finish(
     Ok(execute(tx, sql, values![id, attempt, outcome.state(), message, now]).await? > 0)
 }
 
-/// Ends a running job of this priority without a trace; `false`: it has another priority, or is no longer this attempt's
-/// to end.
-pub async fn forget(tx: &mut Transaction, id: i64, attempt: i64, priority: i64) -> Result<bool> {
+/// Ends a running job well, or, if it has the priority `forgotten`, without a trace; `false`: it is no longer this
+/// attempt's to end.
+pub async fn finish_or_forget(
+    tx: &mut Transaction,
+    id: i64,
+    attempt: i64,
+    forgotten: i64,
+    message: &str,
+    now: i64,
+) -> Result<bool> {
+    let finish = sql!(
+        "UPDATE jobs SET state = 'success', message = $4, finished_at = $5, owner = NULL, lease_until = NULL
+         WHERE id = $1 AND attempt = $2 AND state = 'running' AND priority <> $3"
+    );
+    if execute(tx, finish, values![id, attempt, forgotten, message, now]).await? > 0 {
+        return Ok(true);
+    }
     let logs = sql!(
         "DELETE FROM job_log WHERE job_id IN (
              SELECT id FROM jobs WHERE id = $1 AND attempt = $2 AND state = 'running' AND priority = $3)"
     );
-    execute(tx, logs, values![id, attempt, priority]).await?;
-    let sql = sql!(
+    execute(tx, logs, values![id, attempt, forgotten]).await?;
+    let forget = sql!(
         "DELETE FROM jobs WHERE id = $1 AND attempt = $2 AND state = 'running' AND priority = $3"
     );
-    Ok(execute(tx, sql, values![id, attempt, priority]).await? > 0)
+    Ok(execute(tx, forget, values![id, attempt, forgotten]).await? > 0)
 }
 
 /// Queues a running job again for another attempt at `run_at`; `false`: it is no longer this attempt's, or somebody
