@@ -14,12 +14,21 @@ pub struct Listing {
     pub default_branch: Option<String>,
     /// Full name (`refs/heads/main`, `refs/tags/1.0.0`) to commit; of annotated tags the commit they mark.
     pub refs: BTreeMap<String, String>,
+    /// The annotated tags among them, each with its own object instead of the commit: what upstream gives away.
+    pub tags: BTreeMap<String, String>,
     /// Branches and tags that cannot be mirrored, each with the reason.
     pub rejected: Vec<(String, String)>,
     /// Keys of the ssh host that were accepted because none was known: to be stored, and known from then on.
     pub new_host_keys: Vec<HostKey>,
     /// Where the server redirected to, if it did; the listing is from there.
     pub redirected_to: Option<RepositoryUrl>,
+}
+
+impl Listing {
+    /// The object that a ref of it is at, from which one gets to the commit.
+    pub(crate) fn object<'a>(&'a self, name: &str, commit: &'a str) -> &'a str {
+        self.tags.get(name).map_or(commit, String::as_str)
+    }
 }
 
 /// The longest line: an object name, a tab and a name with room to be refused with a sentence.
@@ -82,6 +91,7 @@ impl Lines {
             .collect();
         for (name, reason) in blocked {
             self.listing.refs.remove(&name);
+            self.listing.tags.remove(&name);
             self.listing.rejected.push((name, reason));
         }
         self.listing
@@ -116,7 +126,10 @@ impl Lines {
         let outcome = refname::check(name).and_then(|()| check_target(value));
         match outcome {
             Ok(()) => {
-                self.listing.refs.insert(name.to_owned(), value.to_owned());
+                let before = self.listing.refs.insert(name.to_owned(), value.to_owned());
+                if let Some(tag) = before.filter(|_| peeled) {
+                    self.listing.tags.insert(name.to_owned(), tag);
+                }
             }
             Err(reason) if !peeled => self.reject(name, reason),
             Err(_) => {}
@@ -193,6 +206,8 @@ mod tests {
         let refs: Vec<_> = listing.refs.into_iter().collect();
         let expected = [("refs/heads/main", A), ("refs/tags/1", B)];
         assert_eq!(refs, expected.map(|(name, oid)| (name.into(), oid.into())));
+        let tags: Vec<_> = listing.tags.into_iter().collect();
+        assert_eq!(tags, [("refs/tags/1".to_owned(), A.to_owned())]);
     }
 
     #[test]

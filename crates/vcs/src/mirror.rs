@@ -100,7 +100,6 @@ impl Mirror {
             "--quiet",
             "--no-write-bitmap-index",
         ];
-        self.pack_refs().await?;
         let finished = self
             .command(doing, &arguments)
             .output_to(self.share(&lock)?)
@@ -187,13 +186,6 @@ impl Mirror {
         let lock = Lock::acquire(&self.lock, self.git.config().read_timeout).await?;
         reach("after a mirror is locked");
         Ok(lock)
-    }
-
-    /// Moves refs into one file. For the holder of the lock.
-    pub(crate) async fn pack_refs(&self) -> Result<(), VcsError> {
-        let doing = "pack the refs of a mirror";
-        let finished = self.command(doing, &["pack-refs", "--all"]).run(0).await?;
-        self.judge(doing, &finished)
     }
 
     /// A command on this mirror.

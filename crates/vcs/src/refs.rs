@@ -1,52 +1,114 @@
-//! The branches and tags of a mirror, read from its files: git keeps them in `packed-refs` and in a file each.
+//! The refs of a mirror: one file, `packed-refs`, that is read and written as a whole.
 //!
-//! A mirror is ours, made without any other way of keeping refs. Starting git takes longer than reading these files.
+//! A mirror is ours, made without any other way of keeping refs, and only the holder of its lock changes it. So its refs
+//! change all at once or not at all, and no git is started for it. Refs that have a file each, as git makes them, are
+//! read as well; the next write takes them in.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
-use std::io::Read as _;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use kapelle_failpoint::reach;
 
 use crate::error::VcsError;
 use crate::mirror::Mirror;
-use crate::object::ObjectKind;
-use crate::objects::Objects;
-use crate::oid::Oid;
 use crate::refname;
 
-/// So many refs in files of their own make reading them slow.
-pub(crate) const MANY_FILES: usize = 50;
-/// How many tags may mark each other.
-const NESTED: usize = 20;
-/// How much of a tag is read: what it marks stands in its first line.
-const TAG: u64 = 4096;
+/// Names are in the order of their bytes. What an annotated tag marks stands below it.
+const HEADER: &[u8] = b"# pack-refs with: sorted \n";
+/// Where refs can have files of their own.
+const FOLDERS: [&str; 3] = ["refs/heads", "refs/tags", "refs/kapelle"];
 
-/// Where a ref is.
+/// What a ref is at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ref {
-    /// The object that its file names.
-    pub(crate) oid: String,
-    /// What that leads to in the end, as far as the files say.
+    oid: String,
+    /// What that leads to in the end, where it is known to be something else.
     peeled: Option<String>,
-    /// Whether it has a file of its own.
-    pub(crate) is_loose: bool,
+}
+
+impl Ref {
+    pub(crate) fn at(oid: &str, commit: &str) -> Self {
+        Self {
+            oid: oid.to_owned(),
+            peeled: (oid != commit).then(|| commit.to_owned()),
+        }
+    }
+
+    fn commit(&self) -> &str {
+        self.peeled.as_ref().unwrap_or(&self.oid)
+    }
+}
+
+/// All refs of a mirror by their full names: branches, tags, and our own that keep commits.
+#[derive(Debug, Default)]
+pub(crate) struct Refs {
+    all: BTreeMap<String, Ref>,
+    /// Files with one ref each.
+    loose: Vec<PathBuf>,
+    is_changed: bool,
+}
+
+impl Refs {
+    pub(crate) fn is_changed(&self) -> bool {
+        self.is_changed
+    }
+
+    /// Whether some have files of their own, or had.
+    pub(crate) fn are_scattered(&self) -> bool {
+        !self.loose.is_empty()
+    }
+
+    pub(crate) fn commit(&self, name: &str) -> Option<&str> {
+        self.all.get(name).map(Ref::commit)
+    }
+
+    /// Keeps a commit for ever.
+    pub(crate) fn keep(&mut self, commit: &str) {
+        self.is_changed = true;
+        self.all.insert(kept(commit), Ref::at(commit, commit));
+    }
+
+    /// Moves a ref and keeps the commit that it was at, and those of refs in whose way it is: of two names, one cannot
+    /// be the folder of the other.
+    pub(crate) fn set(&mut self, name: &str, to: Ref) {
+        while let Some(above) = refname::blocked_by(name, |other| self.all.contains_key(other)) {
+            self.remove(above);
+        }
+        let folder = format!("{name}/");
+        let below = self.all.range(folder.clone()..);
+        let below = below.map(|(other, _)| other.clone());
+        let below: Vec<_> = below.take_while(|it| it.starts_with(&folder)).collect();
+        for other in below {
+            self.remove(&other);
+        }
+        if self.commit(name) != Some(to.commit()) {
+            self.remove(name);
+        }
+        self.is_changed = true;
+        self.all.insert(name.to_owned(), to);
+    }
+
+    /// Drops a ref, if it is there, and keeps the commit that it was at.
+    pub(crate) fn remove(&mut self, name: &str) {
+        if let Some(old) = self.all.remove(name) {
+            self.keep(old.commit());
+        }
+    }
 }
 
 impl Mirror {
     /// Its branches and tags: full name to commit, of annotated tags the commit they mark.
     pub async fn refs(&self) -> Result<BTreeMap<String, String>, VcsError> {
-        let refs = self.read_refs().await?;
-        self.peel(&refs, |_, _| None).await
+        let refs = self.read_refs().await?.all.into_iter();
+        let known = refs.filter(|(name, _)| refname::check(name).is_ok());
+        Ok(known
+            .map(|(name, one)| (name, one.peeled.unwrap_or(one.oid)))
+            .collect())
     }
 
-    /// The full names of its branches and tags.
-    pub async fn ref_names(&self) -> Result<BTreeSet<String>, VcsError> {
-        Ok(self.read_refs().await?.into_keys().collect())
-    }
-
-    /// Its branches and tags as their files have them.
-    pub(crate) async fn read_refs(&self) -> Result<BTreeMap<String, Ref>, VcsError> {
+    pub(crate) async fn read_refs(&self) -> Result<Refs, VcsError> {
         let path = self.path().to_owned();
         let doing = format!("list the refs of the mirror {}", path.display());
         let read = tokio::task::spawn_blocking(move || read(&path)).await;
@@ -58,102 +120,35 @@ impl Mirror {
             })
     }
 
-    /// What refs lead to. git is asked about those of which neither their files nor `known` (by name and object) say.
-    pub(crate) async fn peel(
-        &self,
-        refs: &BTreeMap<String, Ref>,
-        known: impl Fn(&str, &str) -> Option<String>,
-    ) -> Result<BTreeMap<String, String>, VcsError> {
-        let mut peeled = BTreeMap::new();
-        let mut unknown = BTreeSet::new();
-        for (name, one) in refs {
-            match one.peeled.clone().or_else(|| known(name, &one.oid)) {
-                Some(end) => {
-                    peeled.insert(name.clone(), end);
-                }
-                None => {
-                    unknown.insert(Oid::parse(&one.oid)?);
-                }
-            }
-        }
-        if unknown.is_empty() {
-            return Ok(peeled);
-        }
-        if let Some(objects) = self.open().await? {
-            let unknown: Vec<Oid> = unknown.into_iter().collect();
-            let (objects, ends) = objects.work(move |it| it.ends_of(&unknown)).await?;
-            objects.close().await?;
-            let rest = refs.iter().filter_map(|(name, one)| {
-                let end = ends.get(&one.oid).filter(|_| !peeled.contains_key(name))?;
-                Some((name.clone(), end.clone()))
-            });
-            let rest: Vec<_> = rest.collect();
-            peeled.extend(rest);
-        }
-        Ok(peeled)
+    /// Replaces the refs. For the holder of the lock, who has read them and fetched the objects that they are at.
+    pub(crate) async fn write_refs(&self, refs: Refs) -> Result<(), VcsError> {
+        let path = self.path().to_owned();
+        let doing = format!("write the refs of the mirror {}", path.display());
+        let written = tokio::task::spawn_blocking(move || write(&path, &refs)).await;
+        let written = written.map_err(io::Error::other).and_then(|done| done);
+        written.map_err(VcsError::io(doing))
     }
-}
-
-impl Objects {
-    /// Follows tags to what they mark in the end. What leads nowhere is left out.
-    fn ends_of(&mut self, oids: &[Oid]) -> Result<BTreeMap<String, String>, VcsError> {
-        let mut steps: Vec<(Oid, Oid)> = oids.iter().map(|oid| (*oid, *oid)).collect();
-        let mut ends = BTreeMap::new();
-        for _ in 0..NESTED {
-            let at: Vec<Oid> = steps.iter().map(|(_, at)| *at).collect();
-            let mut next = Vec::new();
-            self.contents(&at, |place, found| {
-                let (start, at) = steps[place];
-                match found {
-                    Some((object, content)) if object.kind == ObjectKind::Tag => {
-                        let mut bytes = Vec::new();
-                        content
-                            .take(TAG)
-                            .read_to_end(&mut bytes)
-                            .map_err(VcsError::io("read a tag"))?;
-                        next.extend(marked(&bytes).map(|marked| (start, marked)));
-                    }
-                    Some(_) => {
-                        ends.insert(start.to_string(), at.to_string());
-                    }
-                    None => {}
-                }
-                Ok::<_, VcsError>(())
-            })?;
-            steps = next;
-            if steps.is_empty() {
-                break;
-            }
-        }
-        Ok(ends)
-    }
-}
-
-/// `object <oid>` in a tag's first line.
-fn marked(tag: &[u8]) -> Option<Oid> {
-    let line = tag.split(|byte| *byte == b'\n').next()?;
-    Oid::parse(str::from_utf8(line.strip_prefix(b"object ")?).ok()?).ok()
 }
 
 /// All refs of a repository; the inner error says what is wrong with its files.
-fn read(path: &Path) -> io::Result<Result<BTreeMap<String, Ref>, String>> {
-    let mut loose = BTreeMap::new();
-    for folder in ["refs/heads", "refs/tags"] {
-        read_loose(&path.join(folder), folder, &mut loose)?;
+fn read(path: &Path) -> io::Result<Result<Refs, String>> {
+    let mut refs = Refs::default();
+    for folder in FOLDERS {
+        read_loose(&path.join(folder), folder, &mut refs)?;
     }
-    // After the loose ones: git packs a ref before it removes its file.
+    // After the loose ones: a ref is in here before its file is removed.
     let packed = match fs::read(path.join("packed-refs")) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         read => read?,
     };
-    Ok(packed_refs(&packed).map(|mut refs| {
-        refs.extend(loose);
-        refs
+    Ok(packed_refs(&packed).map(|mut all| {
+        all.append(&mut refs.all);
+        Refs { all, ..refs }
     }))
 }
 
 /// What is no ref is passed over: a file that a crash has left empty, a lock.
-fn read_loose(folder: &Path, name: &str, refs: &mut BTreeMap<String, Ref>) -> io::Result<()> {
+fn read_loose(folder: &Path, name: &str, refs: &mut Refs) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
@@ -172,16 +167,35 @@ fn read_loose(folder: &Path, name: &str, refs: &mut BTreeMap<String, Ref>) -> io
         let Ok(text) = fs::read_to_string(entry.path()) else {
             continue;
         };
+        refs.loose.push(entry.path());
         let oid = text.trim_end();
-        if refname::is_oid(oid) && refname::check(&name).is_ok() {
-            let is_branch = name.starts_with("refs/heads/");
-            let one = Ref {
-                oid: oid.to_owned(),
-                peeled: is_branch.then(|| oid.to_owned()),
-                is_loose: true,
-            };
-            refs.insert(name, one);
+        if refname::is_oid(oid) && (refname::check(&name).is_ok() || name == kept(oid)) {
+            refs.all.insert(name, Ref::at(oid, oid));
         }
+    }
+    Ok(())
+}
+
+/// The whole file takes the place of the old one, under the name by which git locks it.
+fn write(path: &Path, refs: &Refs) -> io::Result<()> {
+    let fresh = path.join("packed-refs.lock");
+    let mut file = BufWriter::new(File::create(&fresh)?);
+    file.write_all(HEADER)?;
+    for (name, Ref { oid, peeled }) in &refs.all {
+        writeln!(file, "{oid} {name}")?;
+        if let Some(peeled) = peeled {
+            writeln!(file, "^{peeled}")?;
+        }
+    }
+    file.into_inner()?.sync_all()?;
+    // The objects' files were synced by git, but not their names.
+    File::open(path.join("objects/pack"))?.sync_all()?;
+    reach("before a mirror is given its refs");
+    fs::rename(fresh, path.join("packed-refs"))?;
+    File::open(path)?.sync_all()?;
+    reach("after a mirror is given its refs");
+    for file in &refs.loose {
+        fs::remove_file(file)?;
     }
     Ok(())
 }
@@ -189,12 +203,10 @@ fn read_loose(folder: &Path, name: &str, refs: &mut BTreeMap<String, Ref>) -> io
 /// Reads `packed-refs`: `<oid> <name>` and, for an annotated tag, `^<oid>` in the next line. The error says what is wrong.
 pub(crate) fn packed_refs(content: &[u8]) -> Result<BTreeMap<String, Ref>, String> {
     let text = String::from_utf8_lossy(content);
-    let mut refs = BTreeMap::new();
-    let mut is_peeled = false;
-    let mut last: Option<String> = None;
+    let mut refs: BTreeMap<String, Ref> = BTreeMap::new();
+    let mut last: Option<&str> = None;
     for line in text.lines() {
-        if let Some(header) = line.strip_prefix("# pack-refs with:") {
-            is_peeled = header.split(' ').any(|word| word == "fully-peeled");
+        if line.starts_with("# pack-refs with:") {
             continue;
         }
         let unexpected = || Err(format!("packed-refs: unexpected line {line:?}"));
@@ -202,8 +214,7 @@ pub(crate) fn packed_refs(content: &[u8]) -> Result<BTreeMap<String, Ref>, Strin
             if !refname::is_oid(oid) {
                 return unexpected();
             }
-            if let Some(one) = last.take().and_then(|name| refs.get_mut(&name)) {
-                let one: &mut Ref = one;
+            if let Some(one) = last.take().and_then(|name| refs.get_mut(name)) {
                 one.peeled = Some(oid.to_owned());
             }
             continue;
@@ -212,19 +223,17 @@ pub(crate) fn packed_refs(content: &[u8]) -> Result<BTreeMap<String, Ref>, Strin
             return unexpected();
         };
         last = None;
-        // Others are our own: commits that are kept.
-        if refname::check(name).is_ok() {
-            let is_end = is_peeled || name.starts_with("refs/heads/");
-            let one = Ref {
-                oid: oid.to_owned(),
-                peeled: is_end.then(|| oid.to_owned()),
-                is_loose: false,
-            };
-            refs.insert(name.to_owned(), one);
-            last = Some(name.to_owned());
+        if name.starts_with("refs/") {
+            refs.insert(name.to_owned(), Ref::at(oid, oid));
+            last = Some(name);
         }
     }
     Ok(refs)
+}
+
+/// The ref that holds a commit for ever.
+fn kept(commit: &str) -> String {
+    format!("refs/kapelle/keep/{commit}")
 }
 
 #[cfg(test)]
@@ -234,38 +243,46 @@ mod tests {
     const A: &str = "1111111111111111111111111111111111111111";
     const B: &str = "2222222222222222222222222222222222222222";
 
-    fn ends(text: &str) -> Vec<(String, Option<String>)> {
-        let refs = packed_refs(text.as_bytes()).unwrap();
-        refs.into_iter()
-            .map(|(name, one)| (name, one.peeled))
-            .collect()
-    }
-
     #[test]
     fn packed_refs_are_read_with_what_tags_mark() {
-        let header = "# pack-refs with: peeled fully-peeled sorted \n";
-        let lines = format!(
-            "{A} refs/heads/main\n{A} refs/kapelle/keep/{A}\n^{B}\n{A} refs/tags/1\n^{B}\n{A} refs/tags/2\n"
+        let text = format!(
+            "# pack-refs with: peeled fully-peeled sorted \n\
+             {A} refs/heads/main\n{A} refs/kapelle/keep/{A}\n^{B}\n{A} refs/tags/1\n^{B}\n{A} refs/tags/2\n"
         );
-        let [main, one, two] = ["refs/heads/main", "refs/tags/1", "refs/tags/2"].map(str::to_owned);
-        let (a, b) = (Some(A.to_owned()), Some(B.to_owned()));
+        let refs = packed_refs(text.as_bytes()).unwrap();
+        let ends: Vec<_> = refs
+            .iter()
+            .map(|(name, one)| (&**name, one.commit()))
+            .collect();
+        let kept = format!("refs/kapelle/keep/{A}");
         let expected = [
-            (main.clone(), a.clone()),
-            (one.clone(), b.clone()),
-            (two.clone(), a.clone()),
+            ("refs/heads/main", A),
+            (&kept, B),
+            ("refs/tags/1", B),
+            ("refs/tags/2", A),
         ];
-        assert_eq!(ends(&format!("{header}{lines}")), expected);
-        // Without that promise a tag's end is not known.
-        assert_eq!(ends(&lines), [(main, a), (one, b), (two, None)]);
+        assert_eq!(ends, expected);
         for damaged in ["x", "x refs/heads/a", A, "^1", "\0"] {
             assert!(packed_refs(damaged.as_bytes()).is_err(), "{damaged}");
         }
     }
 
     #[test]
-    fn a_tag_marks_what_its_first_line_names() {
-        let tag = format!("object {A}\ntype commit\n");
-        assert_eq!(marked(tag.as_bytes()).unwrap().to_string(), A);
-        assert_eq!(marked(b"type commit\nobject x"), None);
+    fn refs_in_the_way_of_another_go_and_every_commit_that_was_left_is_kept() {
+        let mut refs = Refs::default();
+        for (name, commit) in [
+            ("refs/heads/a", A),
+            ("refs/heads/b/c", B),
+            ("refs/heads/b0", B),
+        ] {
+            refs.set(name, Ref::at(commit, commit));
+        }
+        let c = "3333333333333333333333333333333333333333";
+        refs.set("refs/heads/a/x", Ref::at(c, c));
+        refs.set("refs/heads/b", Ref::at(c, c));
+        let names: Vec<_> = refs.all.into_keys().collect();
+        let kept = [A, B].map(|commit| format!("refs/kapelle/keep/{commit}"));
+        let expected = ["refs/heads/a/x", "refs/heads/b", "refs/heads/b0"].map(str::to_owned);
+        assert_eq!(names, [&expected[..], &kept[..]].concat());
     }
 }

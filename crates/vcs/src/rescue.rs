@@ -1,7 +1,9 @@
 //! Fetches a commit that no branch or tag leads to any more, by its object name.
 
+use std::collections::BTreeSet;
+
 use crate::error::VcsError;
-use crate::fetch::{Fetched, kept};
+use crate::fetch::Fetched;
 use crate::git::Access;
 use crate::mirror::Mirror;
 use crate::refname;
@@ -13,15 +15,18 @@ impl Mirror {
         refname::check_oid(oid)?;
         let lock = self.lock().await?;
         self.prepare().await?;
-        if self.has(oid).await? {
-            return Ok(true);
+        if !self.has(oid).await? {
+            let mut fetched = Fetched::default();
+            let objects = BTreeSet::from([oid]);
+            match self.receive(access, &objects, &lock, &mut fetched).await {
+                Ok(()) if self.has(oid).await? => {}
+                Ok(()) | Err(VcsError::Changed { .. }) => return Ok(false),
+                Err(other) => return Err(other),
+            }
         }
-        let refspec = format!("+{oid}:{}\n", kept(oid));
-        let mut fetched = Fetched::default();
-        match self.receive(access, &refspec, &lock, &mut fetched).await {
-            Ok(()) => self.has(oid).await,
-            Err(VcsError::Changed { .. }) => Ok(false),
-            Err(other) => Err(other),
-        }
+        let mut refs = self.read_refs().await?;
+        refs.keep(oid);
+        self.write_refs(refs).await?;
+        Ok(true)
     }
 }

@@ -156,20 +156,14 @@ async fn look(
     let live = versions::list_live(&mut connection, package.id).await?;
     drop(connection);
 
-    let mut difference = Difference::between(&known, listing, &live, package);
+    let difference = Difference::between(&known, listing, &live, package);
     let mut changed = Vec::new();
     if !is_complete || !difference.is_empty() {
-        let at = timed(
-            "fetch",
-            fetch(mirror, upstream, listing, &difference).boxed(),
-        )
-        .await?;
-        for (name, commit) in &mut difference.read {
-            // Upstream may have moved on since it listed its refs.
-            if let Some(fetched) = at.get(name) {
-                commit.clone_from(fetched);
-            }
-        }
+        // All refs are asked for: what the mirror has already is not fetched again, and what it has lost is.
+        let removed: Vec<String> = difference.removed.iter().cloned().collect();
+        let access = upstream.access();
+        let fetch = mirror.fetch(&access, listing, &removed);
+        timed("fetch", fetch.boxed()).await?;
         context.check()?;
         let published = bytes_besides(&live, &difference);
         let read = read::read(context, mirror, difference.read, published);
@@ -190,26 +184,8 @@ async fn look(
 }
 
 async fn has_all(mirror: &Mirror, listing: &Listing) -> Result<bool, VcsError> {
-    let there = mirror.ref_names().await?;
-    Ok(listing.refs.keys().all(|name| there.contains(name)))
-}
-
-/// Brings the mirror up to date. Gives where each ref is now.
-async fn fetch(
-    mirror: &Mirror,
-    upstream: &Upstream,
-    listing: &Listing,
-    difference: &Difference,
-) -> Result<BTreeMap<String, String>, VcsError> {
-    // All refs are asked for: what the mirror has already is not fetched again, and what it has lost is.
-    let wanted: Vec<(String, String)> = listing
-        .refs
-        .iter()
-        .map(|(name, commit)| (name.clone(), commit.clone()))
-        .collect();
-    let removed: Vec<String> = difference.removed.iter().cloned().collect();
-    let fetched = mirror.fetch(&upstream.access(), &wanted, &removed).await?;
-    Ok(fetched.refs)
+    let there = mirror.refs().await?;
+    Ok(listing.refs.keys().all(|name| there.contains_key(name)))
 }
 
 /// How large the published composer.json are that will not be read again.

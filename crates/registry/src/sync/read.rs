@@ -95,12 +95,17 @@ fn read_chunk(
     limit: u64,
 ) -> Result<Vec<ObservedRef>, VcsError> {
     let commits: Result<Vec<Oid>, _> = refs.iter().map(|(_, commit)| Oid::parse(commit)).collect();
-    let files = objects.files(&commits?, "composer.json", limit)?;
+    let commits = commits?;
+    let files = objects.files(&commits, "composer.json", limit)?;
     let mut last: Option<(FileContent, Read)> = None;
-    let read = refs.into_iter().zip(files).map(|((name, commit), file)| {
+    let mut observed = Vec::with_capacity(refs.len());
+    for (((name, commit), oid), file) in refs.into_iter().zip(commits).zip(files) {
         let FileAtCommit { content, time } = file;
-        // A tag may mark anything; a branch without its commit is a loss of ours.
-        if name.starts_with("refs/heads/") && content == FileContent::NoCommit {
+        // What a ref marks may be anything; a branch whose object is not there is a loss of ours.
+        if content == FileContent::NoCommit
+            && name.starts_with("refs/heads/")
+            && objects.info(&[oid])? == [None]
+        {
             return Err(damage(mirror, format!("the commit of {name} is missing")));
         }
         // Refs next to each other often have the same composer.json.
@@ -109,11 +114,10 @@ fn read_chunk(
             _ => parse(&content, limit),
         };
         let committed_at = time.map_or(0, |time| time.authored);
-        let observed = observe(name, commit, committed_at, &read);
+        observed.push(observe(name, commit, committed_at, &read));
         last = Some((content, read));
-        Ok(observed)
-    });
-    read.collect()
+    }
+    Ok(observed)
 }
 
 fn damage(mirror: &Mirror, detail: String) -> VcsError {

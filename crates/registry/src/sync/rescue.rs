@@ -32,8 +32,7 @@ pub(crate) async fn bring(
     let mirror = context.registry.parts.git.mirror(package.id);
     let mut upstream = Upstream::of(context, package).await?;
     let listing = upstream.list(context).await?;
-    let wanted: Vec<(String, String)> = listing.refs.into_iter().collect();
-    mirror.fetch(&upstream.access(), &wanted, &[]).await?;
+    mirror.fetch(&upstream.access(), &listing, &[]).await?;
     let missing = fetch_by_name(context, &upstream, &mirror, commits).await?;
     // What was purged meanwhile must not stay.
     super::forget_purged(context, package.id).await?;

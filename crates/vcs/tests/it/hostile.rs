@@ -4,9 +4,9 @@ use std::fs;
 
 use kapelle_testing::git::GitRepository;
 use kapelle_testing::git_server::GitServer;
-use kapelle_vcs::{Access, VcsError};
+use kapelle_vcs::{Access, Listing, VcsError};
 
-use crate::world::{World, all, one, url};
+use crate::world::{World, listed, url};
 
 const NAMES: [&str; 7] = [
     "refs/heads/--upload-pack=touch${IFS}pwned",
@@ -34,15 +34,12 @@ async fn refs_with_shell_characters_or_a_leading_dash_are_only_names() {
         assert_eq!(listing.refs.get(name), Some(&commit), "{name}");
     }
     let mirror = world.mirror();
-    mirror
-        .fetch(&access, &all(&listing.refs), &[])
-        .await
-        .unwrap();
+    mirror.fetch(&access, &listing, &[]).await.unwrap();
     assert_eq!(mirror.refs().await.unwrap(), listing.refs);
 
     let removed = NAMES.map(str::to_owned);
     mirror
-        .fetch(&access, &one("refs/tags/1.0.0", &commit), &removed)
+        .fetch(&access, &listed("refs/tags/1.0.0", &commit), &removed)
         .await
         .unwrap();
     assert_eq!(mirror.refs().await.unwrap().len(), 2);
@@ -82,19 +79,21 @@ async fn names_that_would_be_instructions_are_refused_before_git_sees_them() {
         "--all",
         "HEAD",
     ] {
-        let outcome = mirror.fetch(&access, &one(name, commit), &[]).await;
+        let outcome = mirror.fetch(&access, &listed(name, commit), &[]).await;
         assert!(
             matches!(outcome, Err(VcsError::InvalidName { .. })),
             "{name}: {outcome:?}"
         );
-        let outcome = mirror.fetch(&access, &[], &[name.to_owned()]).await;
+        let outcome = mirror
+            .fetch(&access, &Listing::default(), &[name.to_owned()])
+            .await;
         assert!(
             matches!(outcome, Err(VcsError::InvalidName { .. })),
             "{name}: {outcome:?}"
         );
     }
     let outcome = mirror
-        .fetch(&access, &one("refs/heads/a", "--all"), &[])
+        .fetch(&access, &listed("refs/heads/a", "--all"), &[])
         .await;
     assert!(matches!(outcome, Err(VcsError::InvalidName { .. })));
     assert_eq!(world.taken("arguments"), "");
@@ -122,7 +121,7 @@ async fn hooks_filters_and_signature_programs_of_a_repository_are_never_run() {
     }
     let next = repository.commit("main").file("b", "c").create();
     let access = url(&repository.url());
-    let wanted = one("refs/heads/main", &next);
+    let wanted = listed("refs/heads/main", &next);
     mirror
         .fetch(&Access::anonymous(&access), &wanted, &[])
         .await
@@ -158,10 +157,7 @@ async fn a_small_delta_of_a_huge_file_does_not_take_all_memory() {
     let world = World::with(|config| config.max_memory = 64 << 20);
     let access = Access::anonymous(&at);
     let listing = world.git.list_refs(&access).await.unwrap();
-    let fetched = world
-        .mirror()
-        .fetch(&access, &all(&listing.refs), &[])
-        .await;
+    let fetched = world.mirror().fetch(&access, &listing, &[]).await;
     let sentence =
         format!("the memory that git needs to fetch from {at} is larger than 67108864 bytes");
     assert_eq!(fetched.unwrap_err().to_string(), sentence);

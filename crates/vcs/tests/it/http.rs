@@ -5,7 +5,7 @@ use kapelle_testing::git::GitRepository;
 use kapelle_testing::git_server::GitServer;
 use kapelle_vcs::{Access, Credential, VcsError};
 
-use crate::world::{World, all, basic, client, key, loopback, one, url};
+use crate::world::{World, basic, client, key, listed, loopback, url};
 
 #[tokio::test]
 async fn a_public_repository_is_listed_and_fetched() {
@@ -61,10 +61,7 @@ async fn credentials_open_a_private_repository() {
     };
     let listing = world.git.list_refs(&access).await.unwrap();
     let mirror = world.mirror();
-    mirror
-        .fetch(&access, &all(&listing.refs), &[])
-        .await
-        .unwrap();
+    mirror.fetch(&access, &listing, &[]).await.unwrap();
 
     let add = format!("`kapelle credential add --host {} ", at.authority());
     for (credential, advice) in [
@@ -147,11 +144,7 @@ async fn a_redirect_is_followed_once_and_told() {
     let listing = world.git.list_refs(&access).await.unwrap();
     let moved = Some(url(&target.url("acme/lib.git")));
     assert_eq!(listing.redirected_to, moved);
-    let fetched = world
-        .mirror()
-        .fetch(&access, &all(&listing.refs), &[])
-        .await
-        .unwrap();
+    let fetched = world.mirror().fetch(&access, &listing, &[]).await.unwrap();
     assert_eq!(fetched.redirected_to, moved);
     assert_eq!(fetched.received, 2);
     let shown = target.requests();
@@ -246,7 +239,7 @@ async fn private_addresses_are_not_contacted() {
             matches!(error, VcsError::ForbiddenAddress { .. }),
             "{host}: {error:?}"
         );
-        let wanted = one(
+        let wanted = listed(
             "refs/heads/main",
             "0123456789012345678901234567890123456789",
         );

@@ -5,7 +5,7 @@ use kapelle_testing::git::GitRepository;
 use kapelle_testing::git_server::GitServer;
 use kapelle_vcs::{Access, VcsError};
 
-use crate::world::{World, all, basic, client, loopback, url};
+use crate::world::{World, basic, client, loopback, url};
 
 #[tokio::test]
 async fn a_private_repository_behind_an_own_certificate_is_mirrored() {
@@ -34,8 +34,7 @@ async fn a_private_repository_behind_an_own_certificate_is_mirrored() {
         ..Access::anonymous(&at)
     };
     let listing = world.git.list_refs(&access).await.unwrap();
-    let wanted = all(&listing.refs);
-    let fetched = world.mirror().fetch(&access, &wanted, &[]).await.unwrap();
+    let fetched = world.mirror().fetch(&access, &listing, &[]).await.unwrap();
     assert_eq!(fetched.received, 2);
 }
 

@@ -15,6 +15,7 @@ mod https;
 mod local;
 mod mirror;
 mod read;
+mod refs;
 mod rescue;
 mod secrets;
 mod snapshot;

@@ -4,18 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use kapelle_testing::git::GitRepository;
-use kapelle_vcs::{Access, Mirror, VcsError};
+use kapelle_vcs::{Access, VcsError};
 
-use crate::world::{World, all, one, url, write_script};
-
-fn in_mirror(mirror: &Mirror, arguments: &[&str]) {
-    let status = std::process::Command::new("git")
-        .args(arguments)
-        .current_dir(mirror.path())
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .status();
-    assert!(status.unwrap().success());
-}
+use crate::world::{World, in_mirror, listed, one, url, write_script};
 
 #[tokio::test]
 async fn only_changed_refs_are_fetched() {
@@ -28,13 +19,10 @@ async fn only_changed_refs_are_fetched() {
     let listing = world.git.list_refs(&access).await.unwrap();
     world.taken("packets");
 
-    let fetched = mirror
-        .fetch(&access, &all(&listing.refs), &[])
-        .await
-        .unwrap();
+    let fetched = mirror.fetch(&access, &listing, &[]).await.unwrap();
 
     assert_eq!(fetched.received, 2, "the new tag and the branch");
-    assert_eq!(fetched.refs, listing.refs);
+    assert_eq!(mirror.refs().await.unwrap(), listing.refs);
     let packets = world.taken("packets");
     let wants: Vec<_> = packets
         .lines()
@@ -45,10 +33,7 @@ async fn only_changed_refs_are_fetched() {
         "{wants:?}"
     );
 
-    let again = mirror
-        .fetch(&access, &all(&listing.refs), &[])
-        .await
-        .unwrap();
+    let again = mirror.fetch(&access, &listing, &[]).await.unwrap();
     assert_eq!(again.received, 0);
     assert_eq!(
         world.taken("packets"),
@@ -65,14 +50,14 @@ async fn a_ref_that_is_not_wanted_is_not_fetched() {
     let world = World::new();
     let at = url(&repository.url());
     let mirror = world.mirror();
-    let wanted = one("refs/tags/1.0.0", &first);
+    let wanted = listed("refs/tags/1.0.0", &first);
     mirror
         .fetch(&Access::anonymous(&at), &wanted, &[])
         .await
         .unwrap();
     assert!(mirror.has(&first).await.unwrap());
     assert!(!mirror.has(&other).await.unwrap());
-    assert_eq!(all(&mirror.refs().await.unwrap()), wanted);
+    assert_eq!(mirror.refs().await.unwrap(), wanted.refs);
 }
 
 #[tokio::test]
@@ -100,10 +85,7 @@ async fn commits_of_moved_and_deleted_refs_survive_a_garbage_collection() {
     repository.delete_ref("refs/tags/2.0.0");
     let listing = world.git.list_refs(&access).await.unwrap();
     let removed = ["refs/tags/2.0.0".to_owned()];
-    mirror
-        .fetch(&access, &all(&listing.refs), &removed)
-        .await
-        .unwrap();
+    mirror.fetch(&access, &listing, &removed).await.unwrap();
     assert_eq!(mirror.refs().await.unwrap(), listing.refs);
     in_mirror(&mirror, &["gc", "--quiet", "--prune=now"]);
 
@@ -133,35 +115,76 @@ async fn a_branch_may_become_a_folder_and_a_folder_a_branch() {
     repository.branch("a/b", &first);
     repository.branch("c", &first);
     let listing = world.git.list_refs(&access).await.unwrap();
-    mirror
-        .fetch(&access, &all(&listing.refs), &[])
-        .await
-        .unwrap();
+    mirror.fetch(&access, &listing, &[]).await.unwrap();
     assert_eq!(mirror.refs().await.unwrap(), listing.refs);
 }
 
 #[tokio::test]
-async fn upstream_moving_between_listing_and_fetching_is_told() {
+async fn what_was_listed_is_fetched_although_upstream_has_moved_on() {
     let repository = GitRepository::new();
-    let listed = repository.release("1.0.0", "{}");
-    let now = repository.commit("main").file("a", "b").create();
+    let was = repository.release("1.0.0", "{}");
     let at = url(&repository.url());
     let access = Access::anonymous(&at);
     let world = World::new();
+    let listing = world.git.list_refs(&access).await.unwrap();
+    repository.commit("main").file("a", "b").create();
+    repository.delete_ref("refs/tags/1.0.0");
+
     let mirror = world.mirror();
+    mirror.fetch(&access, &listing, &[]).await.unwrap();
+    assert_eq!(mirror.refs().await.unwrap(), listing.refs);
+    assert_eq!(listing.refs["refs/heads/main"], was);
+}
 
-    let fetched = mirror
-        .fetch(&access, &one("refs/heads/main", &listed), &[])
-        .await
-        .unwrap();
-    assert_eq!(fetched.refs["refs/heads/main"], now);
+#[tokio::test]
+async fn upstream_having_lost_what_it_listed_is_told() {
+    let repository = GitRepository::new();
+    let was = repository.release("1.0.0", "{}");
+    let at = url(&repository.url());
+    let access = Access::anonymous(&at);
+    let world = World::new();
+    let listing = world.git.list_refs(&access).await.unwrap();
+    let now = repository.commit("main").orphan().file("a", "b").create();
+    repository.tag("1.0.0", &now);
+    repository.git(&["gc", "--quiet", "--prune=now"]);
 
-    let error = mirror
-        .fetch(&access, &one("refs/heads/gone", &listed), &[])
-        .await
-        .unwrap_err();
+    let mirror = world.mirror();
+    let error = mirror.fetch(&access, &listing, &[]).await.unwrap_err();
     assert!(matches!(error, VcsError::Changed { .. }), "{error:?}");
     assert!(!error.is_permanent());
+    assert!(mirror.refs().await.unwrap().is_empty());
+    assert!(!mirror.has(&was).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_fetch_starts_one_git_and_matches_no_names() {
+    let repository = GitRepository::with_releases(&[("1.0.0", "{}")]);
+    let world = World::recorded();
+    let at = url(&repository.url());
+    let mirror = world.mirrored(&at).await;
+    let commit = repository.commit("main").orphan().file("a", "b").create();
+    repository.annotated_tag("1.1.0", &commit);
+    repository.delete_ref("refs/tags/1.0.0");
+    let access = Access::anonymous(&at);
+    let listing = world.git.list_refs(&access).await.unwrap();
+    world.taken("packets");
+    world.taken("arguments");
+
+    let removed = ["refs/tags/1.0.0".to_owned()];
+    let fetched = mirror.fetch(&access, &listing, &removed).await.unwrap();
+
+    assert_eq!(fetched.received, 2);
+    let arguments = world.taken("arguments");
+    let started = arguments.lines().filter(|word| *word == "--").count();
+    assert_eq!(
+        (started, arguments.lines().next()),
+        (1, Some("fetch")),
+        "{arguments}"
+    );
+    assert!(
+        !world.taken("packets").contains("command=ls-refs"),
+        "refs were listed again"
+    );
 }
 
 #[tokio::test]
@@ -180,7 +203,7 @@ async fn what_a_killed_git_left_behind_does_not_stop_the_next_one() {
         fs::write(mirror.path().join(name), "").unwrap();
     }
     let new = repository.release("1.1.0", "{\"a\":1}");
-    let wanted = [one("refs/heads/main", &new), one("refs/tags/1.1.0", &new)].concat();
+    let wanted = world.git.list_refs(&access).await.unwrap();
 
     mirror.fetch(&access, &wanted, &[]).await.unwrap();
 
@@ -214,7 +237,7 @@ async fn a_damaged_mirror_is_noticed_and_fetched_anew() {
     mirror.reset().await.unwrap();
     assert!(!mirror.exists());
     mirror
-        .fetch(&access, &one("refs/heads/main", &commit), &[])
+        .fetch(&access, &listed("refs/heads/main", &commit), &[])
         .await
         .unwrap();
     assert!(mirror.has(&commit).await.unwrap());
@@ -237,7 +260,7 @@ async fn an_upstream_that_says_it_is_damaged_does_not_make_the_mirror_so() {
         config.binary = script;
         config.mirrors = honest.path().join("mirrors");
     });
-    let wanted = one("refs/heads/main", &next);
+    let wanted = listed("refs/heads/main", &next);
     let outcome = world
         .mirror()
         .fetch(&Access::anonymous(&at), &wanted, &[])
@@ -256,7 +279,7 @@ async fn a_mirror_that_another_process_fetches_into_is_waited_for() {
     let commit = repository.resolve("main").unwrap();
     let lock = fs::File::create(world.path().join("mirrors/1.lock")).unwrap();
     lock.lock().unwrap();
-    let wanted = one("refs/heads/main", &commit);
+    let wanted = listed("refs/heads/main", &commit);
     let mirror = world.mirror();
     let outcome = mirror.fetch(&Access::anonymous(&at), &wanted, &[]).await;
     assert!(matches!(outcome, Err(VcsError::Busy { .. })), "{outcome:?}");
@@ -269,11 +292,10 @@ async fn two_fetches_at_once_are_made_one_after_the_other() {
     let at = url(&repository.url());
     let access = Access::anonymous(&at);
     let listing = world.git.list_refs(&access).await.unwrap();
-    let wanted = all(&listing.refs);
     let (one, two) = (world.mirror(), world.mirror());
     let (one, two) = tokio::join!(
-        one.fetch(&access, &wanted, &[]),
-        two.fetch(&access, &wanted, &[])
+        one.fetch(&access, &listing, &[]),
+        two.fetch(&access, &listing, &[])
     );
     let mut received = [one.unwrap().received, two.unwrap().received];
     received.sort_unstable();
@@ -289,7 +311,7 @@ async fn a_pack_over_the_limit_is_refused() {
     let commit = repository.commit("main").file("noise", noise).create();
     let world = World::with(|config| config.max_fetch = 10_000);
     let at = url(&repository.url());
-    let wanted = one("refs/heads/main", &commit);
+    let wanted = listed("refs/heads/main", &commit);
     let mirror = world.mirror();
     let outcome = mirror.fetch(&Access::anonymous(&at), &wanted, &[]).await;
     assert!(
@@ -345,10 +367,7 @@ async fn repacking_loses_nothing() {
     let new = repository.commit("main").orphan().file("a", "b").create();
     repository.tag("1.0.0", &new);
     let listing = world.git.list_refs(&access).await.unwrap();
-    mirror
-        .fetch(&access, &all(&listing.refs), &[])
-        .await
-        .unwrap();
+    mirror.fetch(&access, &listing, &[]).await.unwrap();
     mirror.repack().await.unwrap();
     assert!(mirror.has(&old).await.unwrap() && mirror.has(&new).await.unwrap());
     let packs = fs::read_dir(mirror.path().join("objects/pack")).unwrap();

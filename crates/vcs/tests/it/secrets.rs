@@ -8,7 +8,7 @@ use kapelle_testing::git_server::GitServer;
 use kapelle_testing::ssh_server::SshServer;
 use kapelle_vcs::Access;
 
-use crate::world::{World, all, basic, key, url};
+use crate::world::{World, basic, key, url};
 
 /// The password and what `Authorization` makes of `me:…`.
 const PASSWORD: &str = "hunter2-hunter2";
@@ -31,10 +31,7 @@ async fn a_password_is_in_no_argument_no_file_and_no_error() {
     };
     let listing = world.git.list_refs(&access).await.unwrap();
     let mirror = world.mirror();
-    mirror
-        .fetch(&access, &all(&listing.refs), &[])
-        .await
-        .unwrap();
+    mirror.fetch(&access, &listing, &[]).await.unwrap();
     assert!(
         server.requests().iter().any(|request| {
             request.authorization.as_deref() == Some(&*format!("Basic {ENCODED}"))
@@ -95,11 +92,7 @@ async fn a_private_key_is_only_in_a_folder_that_vanishes() {
         ..Access::anonymous(&at)
     };
     let listing = world.git.list_refs(&access).await.unwrap();
-    world
-        .mirror()
-        .fetch(&access, &all(&listing.refs), &[])
-        .await
-        .unwrap();
+    world.mirror().fetch(&access, &listing, &[]).await.unwrap();
     let line = private_key.lines().nth(1).unwrap();
     let trace = world.taken("trace");
     let config = trace

@@ -4,7 +4,7 @@ use kapelle_testing::git::GitRepository;
 use kapelle_testing::ssh_server::SshServer;
 use kapelle_vcs::{Access, VcsError};
 
-use crate::world::{World, all, basic, key, url};
+use crate::world::{World, basic, key, url};
 
 #[tokio::test]
 async fn an_unknown_host_key_is_accepted_once_and_a_changed_one_refused() {
@@ -24,7 +24,7 @@ async fn an_unknown_host_key_is_accepted_once_and_a_changed_one_refused() {
         .await
         .unwrap_or_else(|error| panic!("{error}\n{}", server.log()));
     assert_eq!(listing.refs.len(), 2);
-    let known = listing.new_host_keys;
+    let known = listing.new_host_keys.clone();
     assert_eq!(known.len(), 1);
     assert_eq!(known[0].fingerprint(), server.fingerprint());
     assert_eq!(
@@ -36,11 +36,7 @@ async fn an_unknown_host_key_is_accepted_once_and_a_changed_one_refused() {
         known_hosts: &known,
         ..first
     };
-    let fetched = world
-        .mirror()
-        .fetch(&access, &all(&listing.refs), &[])
-        .await
-        .unwrap();
+    let fetched = world.mirror().fetch(&access, &listing, &[]).await.unwrap();
     assert_eq!((fetched.received, fetched.new_host_keys), (2, vec![]));
 
     let old = server.fingerprint();

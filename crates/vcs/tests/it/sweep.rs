@@ -9,7 +9,7 @@ use kapelle_testing::git_fault::{Fault, Stage};
 use kapelle_testing::git_server::GitServer;
 use kapelle_vcs::{Access, Mirror};
 
-use crate::world::{World, all, url};
+use crate::world::{World, url};
 
 /// The files of git's that have no name of their own yet.
 fn unfinished(mirror: &Mirror) -> Vec<PathBuf> {
@@ -40,7 +40,7 @@ async fn a_fetch_that_is_given_up_leaves_no_half_pack() {
     let world = World::new();
     let at = url(&server.url("acme/lib.git"));
     let access = Access::anonymous(&at);
-    let refs = all(&world.git.list_refs(&access).await.unwrap().refs);
+    let refs = world.git.list_refs(&access).await.unwrap();
     let mirror = world.mirror();
     server.change(|builder| builder.fault(Stage::Pack, Fault::Stall(200_000)));
 

@@ -1,5 +1,6 @@
 //! What every test here needs: a `Git` over a temporary folder that may reach loopback.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kapelle_outbound::{AddressPolicy, Client, ClientConfig, Lookup, install_crypto_provider};
-use kapelle_vcs::{Access, Credential, Git, GitConfig, Mirror, Protocols, RepositoryUrl};
+use kapelle_vcs::{Access, Credential, Git, GitConfig, Listing, Mirror, Protocols, RepositoryUrl};
 use tempfile::TempDir;
 
 pub(crate) struct World {
@@ -85,10 +86,7 @@ impl World {
         let access = Access::anonymous(url);
         let listing = self.git.list_refs(&access).await.unwrap();
         let mirror = self.mirror();
-        mirror
-            .fetch(&access, &all(&listing.refs), &[])
-            .await
-            .unwrap();
+        mirror.fetch(&access, &listing, &[]).await.unwrap();
         mirror
     }
 }
@@ -103,16 +101,28 @@ pub(crate) fn write_script(path: &std::path::Path, body: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// What git says in a mirror.
+pub(crate) fn in_mirror(mirror: &Mirror, arguments: &[&str]) -> String {
+    let output = std::process::Command::new("git")
+        .args(arguments)
+        .current_dir(mirror.path())
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 pub(crate) fn url(text: &str) -> RepositoryUrl {
     RepositoryUrl::parse(text, &Protocols::all()).unwrap()
 }
 
-pub(crate) fn all<'a>(
-    refs: impl IntoIterator<Item = (&'a String, &'a String)>,
-) -> Vec<(String, String)> {
-    refs.into_iter()
-        .map(|(name, oid)| (name.clone(), oid.clone()))
-        .collect()
+/// A listing of one ref.
+pub(crate) fn listed(name: &str, oid: &str) -> Listing {
+    Listing {
+        refs: BTreeMap::from([(name.to_owned(), oid.to_owned())]),
+        ..Listing::default()
+    }
 }
 
 pub(crate) fn one(name: &str, oid: &str) -> Vec<(String, String)> {

@@ -28,16 +28,9 @@ pub(super) const PUBLISHING: Group = &[
     "kapelle/src/serve/",
     "storage/src/migrate.rs",
 ];
-pub(super) const FETCHING: Group = &[
-    "git fetch ",
-    "git ls-remote ",
-    "git update-ref ",
-    "git pack-refs ",
-    " a mirror is ",
-];
+pub(super) const FETCHING: Group = &["git fetch ", "git ls-remote ", " a mirror is "];
 pub(super) const READING: Group = &[
     "git cat-file ",
-    "git show-ref ",
     "git archive ",
     "git ls-tree ",
     "git rev-list ",
