@@ -138,6 +138,8 @@ pub(crate) async fn clear(
     transaction: &mut kapelle_storage::Transaction,
     organization_id: i64,
 ) -> Result<Change, StorageError> {
+    // In this order everywhere: who stores the root holds the changes before it, too.
+    changes::hold(transaction).await?;
     let seconds = registry.now().div_euclid(1_000);
     documents::clear(transaction, organization_id, ROOT, seconds).await?;
     Ok(Change::new(organization_id, "root", "update", ROOT))

@@ -1,8 +1,8 @@
 //! What a running job works with: its registry, its lease, its progress and its log.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use kapelle_storage::db::job_log::{self, LogLine};
 use kapelle_storage::db::jobs as rows;
@@ -14,8 +14,6 @@ use crate::registry::Registry;
 
 /// Longest log line and message that is kept, in characters.
 const LINE: usize = 2_000;
-/// How often people look at a progress bar.
-const LOOK: Duration = Duration::from_millis(200);
 
 /// A running job's view of itself.
 #[derive(Clone, Debug)]
@@ -65,39 +63,6 @@ impl JobContext {
         }
         self.concluded.store(true, Ordering::SeqCst);
         Ok(())
-    }
-
-    /// Says how far the job is, for progress bars: not more often than people look.
-    pub async fn progress(
-        &self,
-        done: usize,
-        total: usize,
-        message: &str,
-    ) -> Result<(), StorageError> {
-        if !self.is_time_to_tell() {
-            return Ok(());
-        }
-        let [done, total] = [done, total].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
-        let mut transaction = self.registry.database().write().await?;
-        rows::progress(
-            &mut transaction,
-            self.id,
-            self.attempt,
-            done,
-            total,
-            &clip(message),
-        )
-        .await?;
-        transaction.commit().await
-    }
-
-    fn is_time_to_tell(&self) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_time = told.elapsed() >= LOOK;
-        if is_time {
-            *told = Instant::now();
-        }
-        is_time
     }
 
     /// Adds lines to the job's log, unless another worker has taken the job over.

@@ -6,6 +6,7 @@
 mod build_dists;
 mod build_one_dist;
 mod context;
+mod progress;
 mod schedule;
 mod sync_package;
 mod tidy;

@@ -19,6 +19,7 @@ pub(super) const WORKING: Group = &[
     "registry/src/jobs/tidy.rs",
     "registry/src/jobs/schedule.rs",
     "registry/src/jobs/context.rs",
+    "registry/src/jobs/progress.rs",
     "registry/src/depot.rs",
     "registry/src/statistics.rs",
 ];
@@ -48,6 +49,9 @@ pub(super) const SERVER: [Group; 8] = [
     READING,
     STORING,
 ];
+
+/// Points that a run reaches or not, as its jobs take longer or not.
+pub(super) const BY_THE_CLOCK: Group = &["registry/src/jobs/progress.rs"];
 
 /// Transactions that no run here commits: how many in which file, and why.
 pub(super) const NOT_REACHED: &[(&str, usize, &str)] = &[
