@@ -226,6 +226,18 @@ async fn figures_are_shown_to_those_who_hold_the_token() {
 }
 
 #[tokio::test]
+async fn lines_about_requests_are_written_unless_the_level_leaves_them_out() {
+    for (level, lines) in [("info", 1), ("info,kapelle::access=warn", 0)] {
+        let installation = Installation::new().set("KAPELLE_LOG__LEVEL", level);
+        let (server, url) = installation.serve(&[]).await;
+        get(&client(None), &format!("{url}/healthz"), None).await;
+        let log = server.terminate().await.log;
+        let line = "INFO kapelle::access: request=";
+        assert_eq!(log.matches(line).count(), lines, "{level}: {log}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_can_start_with_an_import() {
     let installation = Installation::new();
     let repository = library("acme/lib", &["1.0.0"]);
