@@ -45,7 +45,7 @@ impl Stalled {
                 .filter(|seen| seen.line.starts_with("POST"))
                 .count()
         };
-        eventually("the fetch", async || (posts() >= 3).then_some(())).await;
+        eventually("the fetch", async || (posts() >= 2).then_some(())).await;
         upstream.change(kapelle_testing::git_server::GitServerBuilder::without_fault);
         Self {
             fleet,
