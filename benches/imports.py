@@ -12,6 +12,7 @@ loopback, whose answers wait for delayed acknowledgements, on both sides.
 import argparse
 import concurrent.futures
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -62,20 +63,25 @@ class Bench:
         self.made += 1
         return self.folder / f"{kind}-{self.made}"
 
+    def synchronize(self, kapelle):
+        """Adds every repository; gives how long each step of all synchronizations took together."""
+        satis = kapelle.folder / "satis.json"
+        satis.write_text(json.dumps({"repositories": [
+            {"type": "git", "url": self.served.url(name)} for name in self.names]}))
+        kapelle.run("import", str(satis), "--organization", "acme")
+        kapelle.wait_for_jobs("SyncPackage")
+        figures = kapelle.metrics()
+        return lambda name: figures.get(f'kapelle_sync_seconds_sum{{step="{name}"}}', 0)
+
     def imported(self):
         """A server that has everything: how long its steps took, its memory."""
         kapelle = Kapelle(self.options.kapelle, self.fresh("kapelle")).serve()
         pid = kapelle.process.pid
         time.sleep(3)
         idle = memory(pid)[0]
-        satis = kapelle.folder / "satis.json"
-        satis.write_text(json.dumps({"repositories": [
-            {"type": "git", "url": self.served.url(name)} for name in self.names]}))
-        kapelle.run("import", str(satis), "--organization", "acme")
-        kapelle.wait_for_jobs("SyncPackage")
+        step = self.synchronize(kapelle)
+        highest = memory(pid)[1]
         begun, ended = kapelle.rows("SELECT MIN(started_at), MAX(finished_at) FROM jobs WHERE kind = 'SyncPackage'")[0]
-        figures, highest = kapelle.metrics(), memory(pid)[1]
-        step = lambda name: figures.get(f'kapelle_sync_seconds_sum{{step="{name}"}}', 0)
         kapelle.wait_for_jobs()
         until = kapelle.rows("SELECT MAX(finished_at) FROM jobs")[0][0]
         own, git = processor_seconds(pid)
@@ -88,6 +94,22 @@ class Bench:
             "idle MB": idle, "import MB": highest, "with dists MB": memory(pid)[1],
             "own CPU": own, "git CPU": git,
         }
+
+    def published(self, mirrors):
+        """Everything after fetching with nothing else going on: a server that finds complete mirrors and synchronizes one
+        repository after the other; then git, which reads one file at each ref of the same mirrors."""
+        kapelle = Kapelle(self.options.kapelle, self.fresh("kapelle"), KAPELLE_JOBS__SLOTS="1")
+        shutil.copytree(mirrors, kapelle.data / "mirrors", dirs_exist_ok=True)
+        step = self.synchronize(kapelle.serve())
+        steps = {name: step(name) for name in AFTERWARDS}
+        refs = kapelle.rows("SELECT package_id, commit_id FROM package_refs ORDER BY package_id, name")
+        kapelle.stop()
+        reading = 0
+        for package, some in itertools.groupby(refs, key=lambda row: row[0]):
+            wanted = "".join(f"{commit}:composer.json\n" for _, commit in some).encode()
+            reading += run_git(["cat-file", "--batch", "--buffer"], mirrors / f"{package}.git", wanted)
+        shutil.rmtree(kapelle.folder)
+        return steps, reading
 
     def cloned(self):
         """What git needs to fetch everything, and to read one file at each ref."""
@@ -108,12 +130,16 @@ class Bench:
                          "clone CPU": clone_cpu, "read CPU": children_seconds() - before}
 
     def import_rows(self):
-        ours, floor = [], []
+        ours, floor, alone, alone_floor = [], [], [], []
         for _ in range(self.options.rounds):
             kapelle, figures = self.imported()
             kapelle.stop()
-            shutil.rmtree(kapelle.folder)
             ours.append(figures)
+            for _ in range(3):
+                steps, reading = self.published(kapelle.data / "mirrors")
+                alone.append(steps)
+                alone_floor.append(reading)
+            shutil.rmtree(kapelle.folder)
             mirrors, figures = self.cloned()
             shutil.rmtree(mirrors)
             floor.append(figures)
@@ -122,7 +148,9 @@ class Bench:
         print({key: round(middle(of(ours, key)), 2) for key in ours[0] if key != "steps"})
         print({key: round(middle(of(floor, key)), 2) for key in floor[0]})
         row("import: fetching, seconds summed", of(ours, "fetching"), of(floor, "fetching"), 1.3)
-        row("import: everything after fetching, seconds summed", of(ours, "afterwards"), of(floor, "reading"), 5)
+        print("alone:", {name: round(middle(of(alone, name)), 3) for name in AFTERWARDS})
+        row("import: everything after fetching, seconds summed", [sum(steps.values()) for steps in alone], alone_floor, 5)
+        row("the same beside fetches, seconds summed", of(ours, "afterwards"), of(floor, "reading"))
         both = [a + b for a, b in zip(of(floor, "clone wall"), of(floor, "read wall"))]
         row("import: from the first job to the last version visible, seconds", of(ours, "wall"), both)
         for key, limit in (("idle MB", 40), ("import MB", 100), ("with dists MB", 100)):

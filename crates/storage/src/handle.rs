@@ -175,24 +175,6 @@ pub(crate) async fn execute_one(
     }
 }
 
-/// Runs an update that must hit a row of `table` for each of `keys`, which are all different.
-pub(crate) async fn execute_each(
-    on: &mut impl Handle,
-    sql: Statement,
-    values: &[Value<'_>],
-    table: &'static str,
-    keys: &[i64],
-) -> Result<()> {
-    let changed = execute(on, sql, values).await?;
-    if usize::try_from(changed) == Ok(keys.len()) {
-        return Ok(());
-    }
-    Err(StorageError::RowMissing {
-        table,
-        key: format!("for each of {keys:?}"),
-    })
-}
-
 /// Runs a query and reads all its rows; those of SQLite one by one, so that memory does not hold all of them twice.
 pub(crate) async fn fetch_all<T: FromRow + Send>(
     on: &mut impl Handle,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
 use flate2::{Compress, Compression, FlushCompress, Status};
@@ -46,14 +46,16 @@ pub(super) fn seal(body: &[u8], gzip: &[u8], zstd: &[u8]) -> [u8; 32] {
 /// As many presses as there are processors. What one needs is used again by the next document, and no more
 /// documents than that are rendered at a time, so that memory does not hold many.
 pub(crate) struct Presses {
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     idle: Mutex<Vec<Press>>,
 }
 
 impl Default for Presses {
     fn default() -> Self {
         Self {
-            turns: Semaphore::new(available_parallelism().map_or(1, usize::from)),
+            turns: Arc::new(Semaphore::new(
+                available_parallelism().map_or(1, usize::from),
+            )),
             idle: Mutex::default(),
         }
     }
@@ -71,10 +73,13 @@ impl Presses {
         &self,
         work: impl FnOnce(&mut Press) -> T + Send + 'static,
     ) -> io::Result<T> {
-        let _turn = self.turns.acquire().await.map_err(io::Error::other)?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = turn.map_err(io::Error::other)?;
         let idle = self.lock().pop();
         let mut press = idle.map_or_else(Press::new, Ok)?;
         let worked = tokio::task::spawn_blocking(move || {
+            // Until it is done, also when nobody waits for it any more.
+            let _turn = turn;
             let done = work(&mut press);
             (press, done)
         });
@@ -106,10 +111,10 @@ impl Press {
 
     /// Compresses deterministically: equal input gives equal output.
     pub(super) fn compress(&mut self, body: &[u8]) -> io::Result<Compressed> {
-        Ok(Compressed {
-            gzip: self.gzip(body)?,
-            zstd: self.zstd.compress(body)?,
-        })
+        let (mut gzip, mut zstd) = (self.gzip(body)?, self.zstd.compress(body)?);
+        gzip.shrink_to_fit();
+        zstd.shrink_to_fit();
+        Ok(Compressed { gzip, zstd })
     }
 
     fn gzip(&mut self, body: &[u8]) -> io::Result<Vec<u8>> {

@@ -70,10 +70,10 @@ pub async fn insert_all<'b>(
     for (sha256, size) in blobs {
         rows.push(values![sha256, size])?;
     }
-    let Some(rows) = rows.json() else {
-        return Ok(());
-    };
-    execute(tx, sql, values![&rows, now]).await.map(|_| ())
+    for text in rows.texts() {
+        execute(tx, sql, values![&text, now]).await?;
+    }
+    Ok(())
 }
 
 /// The blob with this name.

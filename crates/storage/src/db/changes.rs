@@ -56,21 +56,21 @@ pub async fn append(
 /// Append **last** before the commit: on PostgreSQL this takes a lock until then, so that places are handed out in
 /// the order in which they become visible.
 pub async fn append_all(tx: &mut Transaction, now: i64, changes: &[Change]) -> Result<i64> {
+    if changes.is_empty() {
+        return latest(tx).await;
+    }
     hold(tx).await?;
     let sql = sql!(
         sqlite: "INSERT INTO changes (seq, organization_id, subject, action, name)
-             SELECT CASE WHEN last.seq >= $2 THEN last.seq + 1 ELSE $2 END + (value ->> 0), value ->> 1, value ->> 2,
-                 value ->> 3, value ->> 4
-             FROM (SELECT COALESCE(MAX(seq), 0) AS seq FROM changes) AS last, jsonb_each($1)
-             RETURNING seq AS value",
+             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM jsonb_each($1)",
         postgres: "INSERT INTO changes (seq, organization_id, subject, action, name)
-             SELECT CASE WHEN last.seq >= $2 THEN last.seq + 1 ELSE $2 END + CAST(value ->> 0 AS BIGINT),
-                 CAST(value ->> 1 AS BIGINT), value ->> 2, value ->> 3, value ->> 4
-             FROM (SELECT COALESCE(MAX(seq), 0) AS seq FROM changes) AS last, jsonb_array_elements(CAST($1 AS JSONB))
-             RETURNING seq AS value",
+             SELECT CAST(value ->> 0 AS BIGINT), CAST(value ->> 1 AS BIGINT), value ->> 2, value ->> 3, value ->> 4
+             FROM jsonb_array_elements(CAST($1 AS JSONB))",
     );
+    let mut place = latest(tx).await?;
     let mut rows = Rows::default();
-    for (place, change) in (0_i64..).zip(changes) {
+    for change in changes {
+        place = (place + 1).max(now.saturating_mul(10));
         rows.push(values![
             place,
             change.organization_id,
@@ -79,16 +79,14 @@ pub async fn append_all(tx: &mut Transaction, now: i64, changes: &[Change]) -> R
             &change.name
         ])?;
     }
-    let Some(rows) = rows.json() else {
-        return latest(tx).await;
-    };
-    let places: Vec<Number> = fetch_all(tx, sql, values![&rows, now.saturating_mul(10)]).await?;
+    for text in rows.texts() {
+        execute(tx, sql, values![&text]).await?;
+    }
     if tx.engine() == Engine::Postgres {
         let wake = sql!(sqlite: "SELECT 0", postgres: "SELECT pg_notify('kapelle', '')");
         execute(tx, wake, values![]).await?;
     }
-    let last = places.iter().map(|place| place.value).max();
-    Ok(last.unwrap_or_default())
+    Ok(place)
 }
 
 /// Keeps others from appending until the transaction ends: who then reads the changes has seen all that come before

@@ -162,10 +162,10 @@ pub async fn insert_all<'d>(
             dist.created_at
         ])?;
     }
-    let Some(rows) = rows.json() else {
-        return Ok(());
-    };
-    execute(tx, sql, values![&rows]).await.map(|_| ())
+    for text in rows.texts() {
+        execute(tx, sql, values![&text]).await?;
+    }
+    Ok(())
 }
 
 /// Deletes the dist of a purged commit and says whether there was one.

@@ -38,10 +38,10 @@ pub async fn append(tx: &mut Transaction, lines: &[LogLine]) -> Result<()> {
     {
         rows.push(values![*job_id, *logged_at, line])?;
     }
-    let Some(rows) = rows.json() else {
-        return Ok(());
-    };
-    execute(tx, sql, values![&rows]).await.map(|_| ())
+    for text in rows.texts() {
+        execute(tx, sql, values![&text]).await?;
+    }
+    Ok(())
 }
 
 /// The last line about `text` that a job of a package wrote; `text` stands for itself.

@@ -46,12 +46,10 @@ pub async fn publish<'c>(
     for (package_id, reference) in commits {
         rows.push(values![package_id, reference])?;
     }
-    let Some(rows) = rows.json() else {
-        return Ok(());
-    };
-    execute(tx, sql, values![&rows, now, depot])
-        .await
-        .map(|_| ())
+    for text in rows.texts() {
+        execute(tx, sql, values![&text, now, depot]).await?;
+    }
+    Ok(())
 }
 
 /// The package's published commit.

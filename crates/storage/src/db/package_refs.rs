@@ -77,10 +77,10 @@ pub async fn upsert<'r>(
             seen.error.as_deref()
         ])?;
     }
-    let Some(rows) = rows.json() else {
-        return Ok(());
-    };
-    execute(tx, sql, values![&rows]).await.map(|_| ())
+    for text in rows.texts() {
+        execute(tx, sql, values![&text]).await?;
+    }
+    Ok(())
 }
 
 /// Deletes refs of a package; what is not there is passed over.
@@ -95,12 +95,10 @@ pub async fn delete(tx: &mut Transaction, package_id: i64, names: &[String]) -> 
     for name in names {
         rows.push(values![name])?;
     }
-    let Some(rows) = rows.json() else {
-        return Ok(());
-    };
-    execute(tx, sql, values![package_id, &rows])
-        .await
-        .map(|_| ())
+    for text in rows.texts() {
+        execute(tx, sql, values![package_id, &text]).await?;
+    }
+    Ok(())
 }
 
 /// Deletes every ref of a package, so that the next synchronization reads all of them, and says how many.

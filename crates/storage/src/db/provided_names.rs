@@ -38,8 +38,8 @@ pub async fn add<'n>(
     for (package_id, name) in names {
         rows.push(values![package_id, name])?;
     }
-    let Some(rows) = rows.json() else {
-        return Ok(());
-    };
-    execute(tx, sql, values![&rows]).await.map(|_| ())
+    for text in rows.texts() {
+        execute(tx, sql, values![&text]).await?;
+    }
+    Ok(())
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Number, Text};
-use crate::Result;
 use crate::handle::{
-    Handle, Transaction, execute, execute_each, execute_one, fetch_all, fetch_one, fetch_optional,
+    Handle, Transaction, execute, execute_one, fetch_all, fetch_one, fetch_optional,
 };
 use crate::row::columns;
 use crate::rows::Rows;
 use crate::statement::sql;
 use crate::value::values;
+use crate::{Result, StorageError};
 
 /// A version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,10 +163,10 @@ pub async fn insert<'v>(
                  CAST($2 AS BIGINT)
              FROM jsonb_array_elements(CAST($1 AS JSONB))",
     );
-    let Some(rows) = rows(versions)?.json() else {
-        return Ok(());
-    };
-    execute(tx, sql, values![&rows, now]).await.map(|_| ())
+    for text in rows(versions)?.texts() {
+        execute(tx, sql, values![&text, now]).await?;
+    }
+    Ok(())
 }
 
 /// Gives live versions, by their `id`, another content, as when a branch or a tag moved; `published_at` stays.
@@ -190,11 +190,11 @@ pub async fn update<'v>(
              WHERE versions.id = CAST(given.value ->> 0 AS BIGINT) AND removed_at IS NULL",
     );
     let versions: Vec<&Version> = versions.into_iter().collect();
-    let Some(rows) = rows(versions.iter().copied())?.json() else {
-        return Ok(());
-    };
-    let ids: Vec<i64> = versions.iter().map(|version| version.id).collect();
-    execute_each(tx, sql, values![&rows, now], "versions", &ids).await
+    let mut changed = 0;
+    for text in rows(versions.iter().copied())?.texts() {
+        changed += execute(tx, sql, values![&text, now]).await?;
+    }
+    hit(changed, versions.iter().map(|version| version.id))
 }
 
 /// Every column that is written, in the order of [`Version`]'s fields.
@@ -244,10 +244,23 @@ pub async fn remove(tx: &mut Transaction, ids: &[i64], now: i64) -> Result<()> {
     for id in ids {
         rows.push(values![*id])?;
     }
-    let Some(rows) = rows.json() else {
+    let mut changed = 0;
+    for text in rows.texts() {
+        changed += execute(tx, sql, values![&text, now]).await?;
+    }
+    hit(changed, ids.iter().copied())
+}
+
+/// That as many rows were changed as had to be.
+fn hit(changed: u64, ids: impl Iterator<Item = i64>) -> Result<()> {
+    let ids: Vec<i64> = ids.collect();
+    if usize::try_from(changed) == Ok(ids.len()) {
         return Ok(());
-    };
-    execute_each(tx, sql, values![&rows, now], "versions", ids).await
+    }
+    Err(StorageError::RowMissing {
+        table: "versions",
+        key: format!("for each of {ids:?}"),
+    })
 }
 
 /// Deletes versions and tombstones of a package for a purge, at most `limit`, and says how many.
