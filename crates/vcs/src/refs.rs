@@ -36,7 +36,8 @@ impl Ref {
         }
     }
 
-    fn commit(&self) -> &str {
+    /// The commit that it leads to.
+    fn peel(&self) -> &str {
         self.peeled.as_ref().unwrap_or(&self.oid)
     }
 }
@@ -61,7 +62,7 @@ impl Refs {
     }
 
     pub(crate) fn commit(&self, name: &str) -> Option<&str> {
-        self.all.get(name).map(Ref::commit)
+        self.all.get(name).map(Ref::peel)
     }
 
     /// Keeps a commit for ever.
@@ -83,7 +84,7 @@ impl Refs {
         for other in below {
             self.remove(&other);
         }
-        if self.commit(name) != Some(to.commit()) {
+        if self.commit(name) != Some(to.peel()) {
             self.remove(name);
         }
         self.is_changed = true;
@@ -93,7 +94,7 @@ impl Refs {
     /// Drops a ref, if it is there, and keeps the commit that it was at.
     pub(crate) fn remove(&mut self, name: &str) {
         if let Some(old) = self.all.remove(name) {
-            self.keep(old.commit());
+            self.keep(old.peel());
         }
     }
 }
@@ -252,7 +253,7 @@ mod tests {
         let refs = packed_refs(text.as_bytes()).unwrap();
         let ends: Vec<_> = refs
             .iter()
-            .map(|(name, one)| (&**name, one.commit()))
+            .map(|(name, one)| (&**name, one.peel()))
             .collect();
         let kept = format!("refs/kapelle/keep/{A}");
         let expected = [
