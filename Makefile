@@ -14,6 +14,9 @@ bench: ## compare the release build with what is as fast as can be
 	benches/hot.py --kapelle target/release/kapelle
 	benches/dists.py --kapelle target/release/kapelle
 	benches/imports.py --kapelle target/release/kapelle
+	benches/beside.py --kapelle target/release/kapelle
+	cargo build --release -p kapelle-registry --example generate
+	benches/scale.py --kapelle target/release/kapelle --folder target/scale
 	cargo run --release -p kapelle-composer --example matching
 
 soak: ## kill everything 1,000 times, on SQLite and on PostgreSQL; KILLS=100 SEED=7 for other numbers

@@ -39,23 +39,23 @@ pub(crate) struct Commit {
 }
 
 impl Commit {
-    /// Reads the lines before the message; `None` if they do not begin as a commit does.
+    /// Reads the lines before the message; `None` if they do not begin as a commit does. Of several lines about one person
+    /// the last counts, as for git.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let mut lines = bytes.split(|byte| *byte == b'\n');
         let tree = lines.next()?.strip_prefix(b"tree ")?;
         let tree = Oid::parse(str::from_utf8(tree).ok()?).ok()?;
-        let (mut authored, mut committed) = (None, None);
+        let mut time = CommitTime {
+            authored: 0,
+            committed: 0,
+        };
         for line in lines.take_while(|line| !line.is_empty()) {
             if let Some(person) = line.strip_prefix(b"author ") {
-                authored = authored.or_else(|| Some(moment(person)));
+                time.authored = moment(person);
             } else if let Some(person) = line.strip_prefix(b"committer ") {
-                committed = committed.or_else(|| Some(moment(person)));
+                time.committed = moment(person);
             }
         }
-        let time = CommitTime {
-            authored: authored.unwrap_or(0),
-            committed: committed.unwrap_or(0),
-        };
         Some(Self { tree, time })
     }
 }
