@@ -192,7 +192,7 @@ pub(crate) async fn fetch_all<T: FromRow + Send>(
             }
             Ok(all)
         }
-        session => rows(session, sql, values)
+        session @ Session::Postgres(..) => rows(session, sql, values)
             .await?
             .iter()
             .map(T::from_row)

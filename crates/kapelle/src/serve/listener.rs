@@ -42,7 +42,7 @@ pub(super) struct Listener {
 
 impl Listener {
     /// Binds what the settings name, and reads or makes the certificate.
-    pub(super) async fn bind(app: &App) -> anyhow::Result<Self> {
+    pub(super) fn bind(app: &App) -> anyhow::Result<Self> {
         let settings = app.settings();
         let socket = bind(settings.server.listen)?;
         let address = socket.local_addr()?;

@@ -49,7 +49,7 @@ pub(crate) async fn serve(
         demo::make_folder(&loaded.data)?;
     }
     let app = App::open(loaded, output).await?;
-    let listener = Listener::bind(&app).await?;
+    let listener = Listener::bind(&app)?;
     note_public_url(&app, &listener.url()?).await?;
     app.registry.catch_up().await?;
 

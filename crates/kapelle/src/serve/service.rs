@@ -54,13 +54,11 @@ impl<A: Answers> Service<Request<Incoming>> for Divided<A> {
     type Future = Answer;
 
     fn call(&self, mut request: Request<Incoming>) -> Answer {
-        match self.answers.at_once(&mut request) {
-            Some(response) => Answer::Ready(Some(response)),
-            None => {
-                let working = self.elsewhere.spawn(self.answers.in_full(request));
-                Answer::Working(AbortOnDropHandle::new(working))
-            }
+        if let Some(response) = self.answers.at_once(&mut request) {
+            return Answer::Ready(Some(response));
         }
+        let working = self.elsewhere.spawn(self.answers.in_full(request));
+        Answer::Working(AbortOnDropHandle::new(working))
     }
 }
 

@@ -37,9 +37,7 @@ impl Compressed {
 /// See [`Compressed::seal`].
 pub(super) fn seal(body: &[u8], gzip: &[u8], zstd: &[u8]) -> [u8; 32] {
     let parts = [body, gzip, zstd];
-    let digest = parts
-        .into_iter()
-        .fold(Sha256::new(), |digest, part| digest.chain_update(part));
+    let digest = parts.into_iter().fold(Sha256::new(), Digest::chain_update);
     digest.finalize().into()
 }
 

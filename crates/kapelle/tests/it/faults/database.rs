@@ -44,9 +44,9 @@ async fn a_database_that_goes_away_and_comes_back_loses_nothing_and_shows_nothin
     // A worker waits for upstream.
     let repository = library("acme/lib", &["1.0.0", "1.1.0"]);
     let upstream = GitServer::of(&repository).await;
-    let road = TcpProxy::to(upstream.address()).await;
-    road.black_hole();
-    let url = format!("http://{}/acme/lib.git", road.address());
+    let way = TcpProxy::to(upstream.address()).await;
+    way.black_hole();
+    let url = format!("http://{}/acme/lib.git", way.address());
     machine.run(&["package", "add", &url]).await.succeeded();
     let begun = async || {
         let job = fleet.job("SyncPackage").await?;
@@ -63,7 +63,7 @@ async fn a_database_that_goes_away_and_comes_back_loses_nothing_and_shows_nothin
     let unready = async || (readiness(&server).await == 503).then_some(());
     eventually("it to call itself unready", unready).await;
     // It gets its answer, and cannot note what came of it.
-    road.restore().await;
+    way.restore().await;
     let stale = async || {
         let (status, body) = read("p2/acme/settled.json").await;
         (status == 503 && code(&body) == "stale").then_some(())
