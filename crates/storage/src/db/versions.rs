@@ -143,7 +143,7 @@ pub async fn count(on: &mut impl Handle, package_id: i64) -> Result<i64> {
 }
 
 /// Adds versions in their order, without their `id`, as changed at `now` and live; when a package has a live one with the
-/// same normalized form, that is [`StorageError::Duplicate`](crate::StorageError::Duplicate). `published_at` is ours, not
+/// same normalized form, that is [`StorageError::Duplicate`]. `published_at` is ours, not
 /// the commit's.
 pub async fn insert<'v>(
     tx: &mut Transaction,
