@@ -183,12 +183,15 @@ impl Objects {
         unknown.dedup();
         let mut read = Vec::with_capacity(unknown.len());
         let (mut missing, mut level) = (None, 0);
-        self.contents(&unknown, |at, found| {
+        let mut is_peculiar = false;
+        // All answers are taken, whatever the first ones are: git waits until somebody reads them.
+        self.contents::<VcsError>(&unknown, |at, found| {
             match found {
                 Some((object, content)) if object.kind == ObjectKind::Tree => {
                     level += object.size;
-                    if object.size > LARGEST_FOLDER || level > LARGEST_LEVEL {
-                        return Err(Stopped::Peculiar);
+                    is_peculiar |= object.size > LARGEST_FOLDER || level > LARGEST_LEVEL;
+                    if is_peculiar {
+                        return Ok(());
                     }
                     let mut bytes = Vec::new();
                     content
@@ -203,6 +206,9 @@ impl Objects {
             }
             Ok(())
         })?;
+        if is_peculiar {
+            return Err(Stopped::Peculiar);
+        }
         if let Some(missing) = missing {
             return Err(self
                 .damaged(format!("the tree {missing} is missing"))
@@ -242,7 +248,7 @@ impl Objects {
             return Ok(Arc::clone(attributes));
         }
         let mut attributes = None;
-        self.contents(&[oid], |_, found| {
+        self.contents::<VcsError>(&[oid], |_, found| {
             if let Some((object, content)) = found
                 && object.size <= Attributes::LARGEST
             {
@@ -251,9 +257,8 @@ impl Objects {
                     .read_to_end(&mut bytes)
                     .map_err(VcsError::io("read attributes"))?;
                 attributes = Attributes::parse(&bytes);
-                return Ok(());
             }
-            Err(Stopped::Peculiar)
+            Ok(())
         })?;
         let attributes = Arc::new(attributes.ok_or(Stopped::Peculiar)?);
         if self.remembered.attributes.len() >= REMEMBERED_ATTRIBUTES {

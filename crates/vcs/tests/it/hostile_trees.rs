@@ -344,7 +344,7 @@ async fn commits_with_odd_dates_have_the_dates_that_git_reads() {
         format!(
             "tree {tree}\nauthor A <a> 5 +0000\nauthor A <a> 6 +0000\ncommitter B <b> 7 +0000\n\nx\n"
         ),
-        format!("tree {tree}\nauthor <<>> 5 +0000\ncommitter > 7 +0000\n\nx\n"),
+        format!("tree {tree}\nauthor <<>> 5 +0000\ncommitter <> 7 +0000\n\nx\n"),
     ] {
         commits.push(forge.object("commit", head.as_bytes()));
     }
