@@ -38,6 +38,10 @@ use crate::registry::Registry;
 /// The path of an organization's root document.
 pub const ROOT: &str = "packages.json";
 
+/// What has become of a root that is not the one that was just stored.
+const ANOTHER_ADDRESS: &str = "packages.json was made for another address by another process: give all servers on one \
+                               database the same server.public_url";
+
 /// Who renders what in this process: after a change, or when the public URL is another, many ask for a document at once.
 pub(crate) type Renderings = Flights<Rendering>;
 
@@ -162,6 +166,10 @@ async fn load(
             return Ok(Some(document));
         }
         root::render(registry, organization).await?;
+        let made = stored(registry, organization, path).await?;
+        return made
+            .map(Some)
+            .ok_or_else(|| DocumentError::Failed(ANOTHER_ADDRESS.to_owned()));
     } else if let Some(name) = package_of(path) {
         let mut connection = registry.database().read().await?;
         let package =

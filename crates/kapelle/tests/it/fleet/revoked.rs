@@ -70,7 +70,9 @@ async fn ask(url: String, token: String, seen: Arc<Seen>, enough: CancellationTo
 
 on_both_databases! {
     async fn a_revoked_token_is_refused_by_every_server_within_a_second(url: String) {
-        let installation = Installation::new().set("DATABASE_URL", &url);
+        let installation = Installation::new()
+            .set("DATABASE_URL", &url)
+            .set("KAPELLE_SERVER__PUBLIC_URL", "https://packages.example.org/");
         let setup = installation.json(&["setup", "--organization", "acme"]).await;
         let other = setup["composer_token"].as_str().unwrap().to_owned();
         let created = installation.json(&["token", "create"]).await;
