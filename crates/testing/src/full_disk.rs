@@ -7,7 +7,7 @@ use std::process::Command;
 
 use rustix::process::{Pid, Resource, Rlimit, geteuid, prlimit};
 
-use crate::process::Process;
+use crate::process::{Process, wrapped};
 
 /// The same command, but a write that is refused for its place in the file fails instead of ending the process.
 pub fn enduring(command: &Command) -> Command {
@@ -22,24 +22,6 @@ pub fn unprivileged(command: &Command) -> Command {
     } else {
         wrapped("env", &["--"], command)
     }
-}
-
-fn wrapped(program: &str, arguments: &[&str], command: &Command) -> Command {
-    let mut wrapped = Command::new(program);
-    wrapped
-        .args(arguments)
-        .arg(command.get_program())
-        .args(command.get_args())
-        .env_clear()
-        .envs(
-            command
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
-    if let Some(folder) = command.get_current_dir() {
-        wrapped.current_dir(folder);
-    }
-    wrapped
 }
 
 impl Process {

@@ -161,3 +161,26 @@ async fn collect(stream: impl AsyncRead + Unpin, into: watch::Sender<Vec<String>
         line.clear();
     }
 }
+
+/// The same command, begun by another program that then becomes it.
+pub fn wrapped(
+    program: &str,
+    arguments: &[&str],
+    command: &std::process::Command,
+) -> std::process::Command {
+    let mut wrapped = std::process::Command::new(program);
+    wrapped
+        .args(arguments)
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env_clear()
+        .envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+    if let Some(folder) = command.get_current_dir() {
+        wrapped.current_dir(folder);
+    }
+    wrapped
+}

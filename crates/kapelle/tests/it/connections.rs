@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use kapelle_testing::process::Process;
+use kapelle_testing::process::{Process, wrapped};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -16,21 +16,11 @@ const CLIENTS: usize = 280;
 
 /// The same command with fewer open files.
 fn with_few_files(command: &Command) -> Command {
-    let mut limited = Command::new("sh");
-    limited
-        .args(["-c", r#"ulimit -n "$0" && exec "$@""#, FILES])
-        .arg(command.get_program())
-        .args(command.get_args())
-        .env_clear()
-        .envs(
-            command
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
-    if let Some(folder) = command.get_current_dir() {
-        limited.current_dir(folder);
-    }
-    limited
+    wrapped(
+        "sh",
+        &["-c", r#"ulimit -n "$0" && exec "$@""#, FILES],
+        command,
+    )
 }
 
 /// What the server says about its health.

@@ -115,31 +115,21 @@ impl World {
     /// The same with connections of its own.
     pub(crate) async fn process_connected_to(&self, database_url: &str) -> Registry {
         let database = Database::connect(database_url).await.unwrap();
-        let limits = self.registry.limits().clone();
-        let blobs = self.registry.blobs().clone();
-        let (clock, probe) = (&self.clock, &self.probe);
-        Self::process(
-            &self.folder,
-            database,
-            blobs,
-            clock,
-            limits,
-            self.change_git,
-            probe,
-        )
+        self.process_on(database, &self.clock)
     }
 
     /// Another process, whose clock is its own.
     pub(crate) fn process_at(&self, clock: &Clock) -> Registry {
-        let database = self.registry.database().clone();
-        let limits = self.registry.limits().clone();
-        let blobs = self.registry.blobs().clone();
+        self.process_on(self.registry.database().clone(), clock)
+    }
+
+    fn process_on(&self, database: Database, clock: &Clock) -> Registry {
         Self::process(
             &self.folder,
             database,
-            blobs,
+            self.registry.blobs().clone(),
             clock,
-            limits,
+            self.registry.limits().clone(),
             self.change_git,
             &self.probe,
         )
