@@ -38,8 +38,8 @@ use crate::registry::Registry;
 /// The path of an organization's root document.
 pub const ROOT: &str = "packages.json";
 
-/// What has become of a root that is not the one that was just stored.
-const ANOTHER_ADDRESS: &str = "packages.json was made for another address by another process: give all servers on one \
+/// What has become of a document that is not the one that was just stored.
+const ANOTHER_ADDRESS: &str = "the document was made for another address by another process: give all servers on one \
                                database the same server.public_url";
 
 /// Who renders what in this process: after a change, or when the public URL is another, many ask for a document at once.
@@ -63,6 +63,17 @@ pub struct Document {
     pub zstd: Bytes,
     /// The value of `Last-Modified`: ASCII, compared for equality and never parsed.
     pub last_modified: Bytes,
+}
+
+impl Document {
+    /// `last_modified` in seconds since 1970.
+    fn new(gzip: Vec<u8>, zstd: Vec<u8>, last_modified: i64) -> Self {
+        Self {
+            gzip: gzip.into(),
+            zstd: zstd.into(),
+            last_modified: http_date(last_modified).into(),
+        }
+    }
 }
 
 /// What memory holds of one path: also that there is nothing.
@@ -152,68 +163,98 @@ async fn load(
     organization: &Organization,
     path: &str,
 ) -> Result<Option<Arc<Document>>, DocumentError> {
+    let package = package_of(path);
     // Also keeps what no database takes out of it.
-    if path != ROOT && package_of(path).is_none() {
+    if path != ROOT && package.is_none() {
         return Ok(None);
     }
-    if let Some(document) = stored(registry, organization, path).await? {
+    if let Some(document) = stored(registry, organization, path).await?.usable() {
         return Ok(Some(document));
     }
-    if path == ROOT {
-        let rendering = Rendering::Root(organization.id);
-        let _turn = registry.renderings.turn(rendering).await;
-        if let Some(document) = stored(registry, organization, path).await? {
-            return Ok(Some(document));
-        }
-        root::render(registry, organization).await?;
-        let made = stored(registry, organization, path).await?;
-        return made
-            .map(Some)
-            .ok_or_else(|| DocumentError::Failed(ANOTHER_ADDRESS.to_owned()));
-    } else if let Some(name) = package_of(path) {
-        let mut connection = registry.database().read().await?;
-        let package =
-            packages::find_by_name(&mut connection, organization.id, name.as_str()).await?;
-        drop(connection);
-        let Some(package) = package else {
-            return Ok(None);
-        };
-        let rendering = Rendering::Package(package.id);
-        let _turn = registry.renderings.turn(rendering).await;
-        if let Some(document) = stored(registry, organization, path).await? {
-            return Ok(Some(document));
-        }
-        refresh_in_turn(registry, package.id, None).await?;
-    } else {
-        return Ok(None);
+    match package {
+        None => load_root(registry, organization).await.map(Some),
+        Some(name) => load_package(registry, organization, path, &name).await,
     }
-    stored(registry, organization, path).await
 }
 
-/// The document if it is made.
+async fn load_root(
+    registry: &Registry,
+    organization: &Organization,
+) -> Result<Arc<Document>, DocumentError> {
+    let rendering = Rendering::Root(organization.id);
+    let _turn = registry.renderings.turn(rendering).await;
+    match stored(registry, organization, ROOT).await?.usable() {
+        Some(document) => Ok(document),
+        None => Ok(root::render(registry, organization).await?.into()),
+    }
+}
+
+async fn load_package(
+    registry: &Registry,
+    organization: &Organization,
+    path: &str,
+    name: &PackageName,
+) -> Result<Option<Arc<Document>>, DocumentError> {
+    let mut connection = registry.database().read().await?;
+    let package = packages::find_by_name(&mut connection, organization.id, name.as_str()).await?;
+    drop(connection);
+    let Some(package) = package else {
+        return Ok(None);
+    };
+    let rendering = Rendering::Package(package.id);
+    let _turn = registry.renderings.turn(rendering).await;
+    if let Some(document) = stored(registry, organization, path).await?.usable() {
+        return Ok(Some(document));
+    }
+    for _ in 0..ATTEMPTS {
+        refresh_in_turn(registry, package.id, None).await?;
+        match stored(registry, organization, path).await? {
+            Stored::Usable(document) => return Ok(Some(document)),
+            Stored::Nothing => return Ok(None),
+            Stored::Elsewhere => {}
+        }
+    }
+    Err(DocumentError::Failed(ANOTHER_ADDRESS.to_owned()))
+}
+
+/// What is stored under a path.
+enum Stored {
+    Usable(Arc<Document>),
+    /// A document whose links lead to another address than ours.
+    Elsewhere,
+    /// It was never made, or deleted.
+    Nothing,
+}
+
+impl Stored {
+    fn usable(self) -> Option<Arc<Document>> {
+        match self {
+            Self::Usable(document) => Some(document),
+            Self::Elsewhere | Self::Nothing => None,
+        }
+    }
+}
+
 async fn stored(
     registry: &Registry,
     organization: &Organization,
     path: &str,
-) -> Result<Option<Arc<Document>>, DocumentError> {
-    let row = rows::find(
-        &mut registry.database().read().await?,
-        organization.id,
-        path,
-    )
-    .await?;
-    Ok(row.and_then(|row| usable(registry, row)).map(Arc::new))
-}
-
-/// A row as a document, unless it was deleted or its links lead elsewhere.
-fn usable(registry: &Registry, row: rows::Document) -> Option<Document> {
-    if row.base_url != registry.public_url().as_str() {
-        return None;
-    }
-    Some(Document {
-        gzip: row.gzip?.into(),
-        zstd: row.zstd?.into(),
-        last_modified: http_date(row.last_modified).into(),
+) -> Result<Stored, DocumentError> {
+    let mut connection = registry.database().read().await?;
+    let row = rows::find(&mut connection, organization.id, path).await?;
+    let address = registry.public_url();
+    Ok(match row {
+        Some(rows::Document {
+            gzip: Some(gzip),
+            zstd: Some(zstd),
+            base_url,
+            last_modified,
+            ..
+        }) if base_url == address.as_str() => {
+            Stored::Usable(Document::new(gzip, zstd, last_modified).into())
+        }
+        Some(row) if row.gzip.is_some() => Stored::Elsewhere,
+        _ => Stored::Nothing,
     })
 }
 

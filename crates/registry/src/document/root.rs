@@ -6,9 +6,8 @@ use kapelle_storage::db::{documents, packages};
 use kapelle_storage::{Handle, StorageError};
 use serde_json::{Map, Value, json};
 
-use super::DocumentError;
 use super::compress::Press;
-use super::{ATTEMPTS, ROOT};
+use super::{ATTEMPTS, Document, DocumentError, ROOT};
 use crate::registry::Registry;
 
 /// What Composer 1 is told: its protocol is not served, and silence would look like an empty repository.
@@ -18,14 +17,15 @@ const COMPOSER_1: &str =
 /// Changes that are looked at; more in the time of one rendering mean that it is out of date.
 const LOOKED_AT: i64 = 1_000;
 
-/// Renders an organization's root and stores it.
+/// Renders an organization's root, stores it, and gives what it stored: a moment later another process may have cleared
+/// it, or made it for another address.
 pub(super) async fn render(
     registry: &Registry,
     organization: &Organization,
-) -> Result<(), DocumentError> {
+) -> Result<Document, DocumentError> {
     for _ in 0..ATTEMPTS {
-        if try_render(registry, organization).await? {
-            return Ok(());
+        if let Some(document) = try_render(registry, organization).await? {
+            return Ok(document);
         }
     }
     Err(DocumentError::Failed(
@@ -33,11 +33,11 @@ pub(super) async fn render(
     ))
 }
 
-/// `false`: a package appeared or disappeared meanwhile, and nothing was stored.
+/// `None`: a package appeared or disappeared meanwhile, and nothing was stored.
 async fn try_render(
     registry: &Registry,
     organization: &Organization,
-) -> Result<bool, DocumentError> {
+) -> Result<Option<Document>, DocumentError> {
     let base_url = registry.public_url();
     let mut connection = registry.database().read().await?;
     let point = changes::latest(&mut connection).await?;
@@ -60,7 +60,7 @@ async fn try_render(
     if i64::try_from(since.len()).unwrap_or(LOOKED_AT) >= LOOKED_AT
         || since.iter().any(|change| change.subject == "root")
     {
-        return Ok(false);
+        return Ok(None);
     }
     let body = documents::Body {
         base_url: base_url.as_str(),
@@ -69,9 +69,9 @@ async fn try_render(
         seal: &seal,
     };
     let seconds = registry.now().div_euclid(1_000);
-    documents::put(&mut transaction, organization.id, ROOT, body, seconds).await?;
+    let dated = documents::put(&mut transaction, organization.id, ROOT, body, seconds).await?;
     transaction.commit().await?;
-    Ok(true)
+    Ok(Some(Document::new(compressed.gzip, compressed.zstd, dated)))
 }
 
 /// The names of all packages of an organization; nothing where there are more than `limit`, whose names nobody looks at.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kapelle_registry::actor::TokenAccess;
 use kapelle_registry::dist::{self, DistError};
-use kapelle_registry::document::{self, DocumentError};
+use kapelle_registry::document::{self, Document, DocumentError};
 use kapelle_registry::feed::Freshness;
 use kapelle_registry::jobs::Worker;
 use kapelle_registry::token::{self, Fingerprint, NewToken};
@@ -23,6 +23,10 @@ const LIB: &str = r#"{"name": "acme/lib"}"#;
 async fn root(registry: &Registry) -> Value {
     let found = document::find(registry, &Actor::Operator, "acme/packages.json");
     body(&found.await.unwrap())
+}
+
+fn text(document: &Document) -> String {
+    body(document).to_string()
 }
 
 on_both_databases! {
@@ -101,6 +105,41 @@ on_both_databases! {
             assert_eq!(document.last_modified, *date, "{place}");
         }
         assert_eq!(world.now(&package).await.revision, before + 1);
+    }
+
+    async fn servers_with_different_addresses_never_hide_what_is_there_from_each_other(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        world.add(&repository).await;
+        world.work().await;
+        let addresses = ["https://one.example/", "https://two.example/", "https://three.example/"];
+        let servers = [addresses, addresses].concat().into_iter().map(|address| {
+            let registry = world.other_process();
+            registry.set_public_url(address.parse().unwrap());
+            tokio::spawn(async move {
+                let mut answered = 0;
+                for _ in 0..40 {
+                    registry.catch_up().await.unwrap();
+                    for place in ["acme/packages.json", "acme/p2/acme/lib.json"] {
+                        match document::find(&registry, &Actor::Operator, place).await {
+                            Ok(found) => {
+                                assert!(text(&found).contains(address), "{place}");
+                                answered += 1;
+                            }
+                            // So many at once may not come to an end in time; they say so.
+                            Err(DocumentError::Failed(_)) if place.contains("/p2/") => {}
+                            Err(other) => panic!("{place}: {other}"),
+                        }
+                    }
+                    // An equal one makes what is remembered worthless.
+                    registry.set_public_url(address.parse().unwrap());
+                }
+                answered
+            })
+        });
+        for server in servers.collect::<Vec<_>>() {
+            assert!(server.await.unwrap() >= 40);
+        }
     }
 
     async fn paths_that_no_database_takes_are_not_found(url: String) {

@@ -1,6 +1,7 @@
 //! The queue's rules: who gets a job, who may still write, what happens to the lost ones.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use kapelle_storage::db::job_log::{self, LogLine};
 use kapelle_storage::db::jobs::{
@@ -9,6 +10,7 @@ use kapelle_storage::db::jobs::{
 use kapelle_storage::db::{depots, schedules};
 use kapelle_storage::{Database, Transaction};
 use kapelle_testing::on_both_databases;
+use tokio::time::timeout;
 
 use crate::world::{NOW, open};
 
@@ -213,6 +215,39 @@ on_both_databases! {
         assert_eq!(over.state, "error");
         assert_eq!(over.message, "no route (superseded: the same job is queued again)");
         assert_eq!(claim(&mut tx, NOW).await.unwrap().id, twin);
+    }
+
+    async fn a_twin_that_is_just_being_queued_is_noticed(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        let failed = jobs::enqueue(&mut tx, job("failed", NOW)).await.unwrap();
+        let lost = jobs::enqueue(&mut tx, job("lost", NOW)).await.unwrap();
+        for _ in 0..2 {
+            claim(&mut tx, NOW).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+
+        for (id, key) in [(failed, "failed"), (lost, "lost")] {
+            let mut queueing = db.write().await.unwrap();
+            let twin = jobs::enqueue(&mut queueing, job(key, NOW)).await.unwrap();
+            let other = db.clone();
+            let mut again = tokio::spawn(async move {
+                let mut tx = other.write().await.unwrap();
+                if id == failed {
+                    assert!(jobs::retry_later(&mut tx, id, 1, NOW, "no route", NOW).await.unwrap());
+                } else {
+                    assert_eq!(jobs::reclaim_expired(&mut tx, LEASE + 1).await.unwrap(), 1);
+                }
+                tx.commit().await.unwrap();
+            });
+            let early = timeout(Duration::from_millis(300), &mut again).await;
+            assert!(early.is_err(), "it waits for who is queueing");
+            queueing.commit().await.unwrap();
+            again.await.unwrap();
+            let mut on = db.read().await.unwrap();
+            assert_eq!(jobs::find(&mut on, id).await.unwrap().unwrap().state, "error");
+            assert_eq!(jobs::find(&mut on, twin).await.unwrap().unwrap().state, "queued");
+        }
     }
 
     async fn lost_jobs_are_queued_again_unless_there_is_a_reason_not_to(url: String) {

@@ -1,12 +1,12 @@
 //! Jobs before they run, and those that come back.
 
 use super::Job;
-use crate::Result;
 use crate::db::Number;
 use crate::handle::{Handle, Transaction, execute, fetch_one, fetch_optional};
 use crate::row::columns;
 use crate::statement::sql;
 use crate::value::values;
+use crate::{Engine, Result};
 
 /// What a new job is made of; the fields are [`Job`](super::Job)'s.
 #[derive(Debug, Clone, Copy)]
@@ -198,6 +198,16 @@ pub async fn claim_one(
     fetch_optional(tx, sql, values![id, owner, now, lease_until]).await
 }
 
+/// Keeps others from queueing until the transaction ends: whoever queues a running job again would otherwise meet a twin that
+/// was queued after it looked for one. Call it before the transaction writes jobs. On SQLite nobody else writes anyway.
+pub(super) async fn hold(tx: &mut Transaction) -> Result<()> {
+    if tx.engine() == Engine::Sqlite {
+        return Ok(());
+    }
+    let lock = sql!(sqlite: "SELECT 0", postgres: "LOCK TABLE jobs IN SHARE ROW EXCLUSIVE MODE");
+    execute(tx, lock, values![]).await.map(|_| ())
+}
+
 /// Takes back the running jobs whose lease ran out and says how many. Each is queued again, or ends: as cancelled
 /// when that was asked for, as an error when its attempts are used up or the same job is queued anyway.
 pub async fn reclaim_expired(tx: &mut Transaction, now: i64) -> Result<u64> {
@@ -217,6 +227,7 @@ pub async fn reclaim_expired(tx: &mut Transaction, now: i64) -> Result<u64> {
              lease_until = NULL
          WHERE state = 'running' AND lease_until < $1"
     );
+    hold(tx).await?;
     let over = execute(tx, over, values![now]).await?;
     Ok(over + execute(tx, again, values![now]).await?)
 }
@@ -264,6 +275,7 @@ pub async fn next_run_at(on: &mut impl Handle) -> Result<Option<i64>> {
 /// Ends the leases of everything that `owner` runs, so that [`reclaim_expired`] gives it back at once.
 pub async fn release(tx: &mut Transaction, owner: &str, now: i64) -> Result<u64> {
     let sql = sql!("UPDATE jobs SET lease_until = $2 - 1 WHERE owner = $1 AND state = 'running'");
+    hold(tx).await?;
     execute(tx, sql, values![owner, now]).await
 }
 

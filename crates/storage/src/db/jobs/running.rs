@@ -1,5 +1,6 @@
 //! What the owner of a running job may write, fenced by the attempt.
 
+use super::queue::hold;
 use crate::Result;
 use crate::db::{Flag, Number};
 use crate::handle::{Transaction, execute, fetch_optional};
@@ -147,6 +148,7 @@ pub async fn retry_later(
              AND EXISTS (SELECT 1 FROM jobs AS twin
                  WHERE twin.state = 'queued' AND twin.exclusive_key = jobs.exclusive_key)"
     );
+    hold(tx).await?;
     let ended = format!("{message} (superseded: the same job is queued again)");
     if execute(tx, superseded, values![id, attempt, &ended, now]).await? > 0 {
         return Ok(true);
