@@ -1,11 +1,18 @@
-//! Many rows for one statement: a JSON text, which the database takes apart again.
+//! Many rows as one JSON text.
 //!
-//! A statement for each row costs a change of threads on SQLite and a round trip on PostgreSQL. With `$1` such a text,
-//! `jsonb_each($1)` on SQLite and `jsonb_array_elements(CAST($1 AS JSONB))` on PostgreSQL give a line with the column
-//! `value` for each row, in their order, and `value ->> 0` is its first value.
+//! *For one statement*, which takes it apart again: a statement for each row costs a change of threads on SQLite and a round
+//! trip on PostgreSQL. With `$1` such a text, `jsonb_each($1)` on SQLite and `jsonb_array_elements(CAST($1 AS JSONB))` on
+//! PostgreSQL give a line with the column `value` for each row, in their order, and `value ->> 0` is its first value.
+//!
+//! *From one row* of SQLite, which hands over each row from another thread and wakes ours for it: see [`fetch_packed`].
 
-use crate::Result;
+use serde::de::DeserializeOwned;
+
+use crate::handle::{Handle, Session, fetch_all};
+use crate::row::{FromRow, columns};
+use crate::statement::Statement;
 use crate::value::{Value, storable};
+use crate::{Result, StorageError};
 
 /// Bytes after which another text begins: a driver and its database have several copies of one at a time.
 const TEXT: usize = 1 << 20;
@@ -51,3 +58,29 @@ impl Rows {
 fn add(text: &mut Vec<u8>, value: &impl serde::Serialize) {
     serde_json::to_writer(text, value).expect("numbers and texts are always encodable");
 }
+
+/// Reads many rows. On SQLite the statement packs them into few: each has one column `value`, an array of arrays
+/// (`json_group_array(json_array(…))`) with the values in the order of `T`'s fields. On PostgreSQL it gives them as they are.
+pub(crate) async fn fetch_packed<T: FromRow + DeserializeOwned + Send>(
+    on: &mut impl Handle,
+    sql: Statement,
+    values: &[Value<'_>],
+) -> Result<Vec<T>> {
+    if let Session::Postgres(..) = on.session() {
+        return fetch_all(on, sql, values).await;
+    }
+    let mut rows = Vec::new();
+    for Packed { value } in fetch_all(on, sql, values).await? {
+        let some = serde_json::from_str::<Vec<T>>(&value);
+        rows.extend(some.map_err(|error| StorageError::Column {
+            column: "value",
+            source: sqlx::Error::Decode(error.into()),
+        })?);
+    }
+    Ok(rows)
+}
+
+struct Packed {
+    value: String,
+}
+columns!(Packed: value);

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 use crate::handle::{Handle, Transaction, execute, fetch_all, fetch_optional};
 use crate::row::columns;
-use crate::rows::Rows;
+use crate::rows::{Rows, fetch_packed};
 use crate::statement::sql;
 use crate::value::values;
 use crate::{Result, StorageError};
@@ -74,14 +76,18 @@ pub async fn list_page(
 
 /// A package's dists: commit to `shasum`.
 pub async fn shasums(on: &mut impl Handle, package_id: i64) -> Result<BTreeMap<String, String>> {
-    let sql = sql!("SELECT reference, sha1 FROM dists WHERE package_id = $1");
-    let rows: Vec<Shasum> = fetch_all(on, sql, values![package_id]).await?;
+    let sql = sql!(
+        sqlite: "SELECT json_group_array(json_array(reference, sha1)) AS value FROM dists WHERE package_id = $1",
+        postgres: "SELECT reference, sha1 FROM dists WHERE package_id = $1",
+    );
+    let rows: Vec<Shasum> = fetch_packed(on, sql, values![package_id]).await?;
     Ok(rows
         .into_iter()
         .map(|row| (row.reference, row.sha1))
         .collect())
 }
 
+#[derive(Deserialize)]
 struct Shasum {
     reference: String,
     sha1: String,

@@ -1,14 +1,16 @@
 //! What the last synchronization saw upstream: refs, their commits, and why one gives no version.
 
+use serde::Deserialize;
+
 use crate::Result;
-use crate::handle::{Handle, Transaction, execute, fetch_all, fetch_one};
+use crate::handle::{Handle, Transaction, execute, fetch_one};
 use crate::row::columns;
-use crate::rows::Rows;
+use crate::rows::{Rows, fetch_packed};
 use crate::statement::sql;
 use crate::value::values;
 
 /// A ref.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct PackageRef {
     /// `refs/tags/1.0.0`, `refs/heads/main`.
     pub name: String,
@@ -21,9 +23,12 @@ columns!(PackageRef: name, commit_id, error);
 
 /// A package's refs, by name.
 pub async fn list(on: &mut impl Handle, package_id: i64) -> Result<Vec<PackageRef>> {
-    let sql =
-        sql!("SELECT name, commit_id, error FROM package_refs WHERE package_id = $1 ORDER BY name");
-    fetch_all(on, sql, values![package_id]).await
+    let sql = sql!(
+        sqlite: "SELECT json_group_array(json_array(name, commit_id, error) ORDER BY name) AS value
+             FROM package_refs WHERE package_id = $1",
+        postgres: "SELECT name, commit_id, error FROM package_refs WHERE package_id = $1 ORDER BY name",
+    );
+    fetch_packed(on, sql, values![package_id]).await
 }
 
 /// What there is to compare with what upstream has now.
@@ -37,8 +42,7 @@ pub struct Seen {
 }
 columns!(Seen: refs, settled);
 
-/// The refs and versions of a package, as far as a look at its repository needs them, in one row: SQLite's rows come one by
-/// one from another thread, and each of them wakes ours.
+/// The refs and versions of a package, as far as a look at its repository needs them, in one row.
 pub async fn seen(
     on: &mut impl Handle,
     package_id: i64,

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer};
+
 use super::{Number, Text};
 use crate::handle::{
     Handle, Transaction, execute, execute_one, fetch_all, fetch_one, fetch_optional,
 };
 use crate::row::columns;
-use crate::rows::Rows;
+use crate::rows::{Rows, fetch_packed};
 use crate::statement::sql;
 use crate::value::values;
 use crate::{Result, StorageError};
 
 /// A version.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Version {
     /// Key.
     pub id: i64,
@@ -31,6 +33,7 @@ pub struct Version {
     /// The commit.
     pub reference: String,
     /// composer.json as committed; shared, as it is by far the largest.
+    #[serde(deserialize_with = "shared_text")]
     pub manifest: Arc<str>,
     /// Whether it is the default branch.
     pub default_branch: bool,
@@ -52,14 +55,28 @@ fn shared(text: String) -> Arc<str> {
     text.into()
 }
 
+fn shared_text<'de, D: Deserializer<'de>>(text: D) -> std::result::Result<Arc<str>, D::Error> {
+    String::deserialize(text).map(shared)
+}
+
 /// A package's live versions in the order they were added.
 pub async fn list_live(on: &mut impl Handle, package_id: i64) -> Result<Vec<Version>> {
+    // Packed by 32: all composer.json of a package in one text might be too much.
     let sql = sql!(
-        "SELECT id, package_id, version, version_normalized, stability, ref_name, reference, manifest, default_branch,
-             released_at, published_at, updated_at, removed_at
-         FROM versions WHERE package_id = $1 AND removed_at IS NULL ORDER BY id"
+        sqlite: "WITH numbered AS (
+                 SELECT id, (row_number() OVER (ORDER BY id) - 1) / 32 AS pack FROM versions
+                 WHERE package_id = $1 AND removed_at IS NULL),
+             packs AS (SELECT MIN(id) AS first, MAX(id) AS last FROM numbered GROUP BY pack ORDER BY pack)
+             SELECT (SELECT json_group_array(json_array(id, package_id, version, version_normalized, stability, ref_name,
+                     reference, manifest, json(CASE WHEN default_branch THEN 'true' ELSE 'false' END), released_at,
+                     published_at, updated_at, removed_at) ORDER BY id)
+                 FROM versions WHERE package_id = $1 AND removed_at IS NULL AND id BETWEEN first AND last) AS value
+             FROM packs ORDER BY first",
+        postgres: "SELECT id, package_id, version, version_normalized, stability, ref_name, reference, manifest,
+                 default_branch, released_at, published_at, updated_at, removed_at
+             FROM versions WHERE package_id = $1 AND removed_at IS NULL ORDER BY id",
     );
-    fetch_all(on, sql, values![package_id]).await
+    fetch_packed(on, sql, values![package_id]).await
 }
 
 /// A package's versions and tombstones in the order they were added.
@@ -103,16 +120,20 @@ pub async fn first_published(
     package_id: i64,
 ) -> Result<BTreeMap<String, i64>> {
     let sql = sql!(
-        "SELECT version_normalized, MIN(published_at) AS published_at FROM versions
-         WHERE package_id = $1 GROUP BY version_normalized"
+        sqlite: "SELECT json_group_array(json_array(version_normalized, first)) AS value FROM (
+                 SELECT version_normalized, MIN(published_at) AS first FROM versions
+                 WHERE package_id = $1 GROUP BY version_normalized)",
+        postgres: "SELECT version_normalized, MIN(published_at) AS published_at FROM versions
+             WHERE package_id = $1 GROUP BY version_normalized",
     );
-    let rows: Vec<FirstPublished> = fetch_all(on, sql, values![package_id]).await?;
+    let rows: Vec<FirstPublished> = fetch_packed(on, sql, values![package_id]).await?;
     Ok(rows
         .into_iter()
         .map(|row| (row.version_normalized, row.published_at))
         .collect())
 }
 
+#[derive(Deserialize)]
 struct FirstPublished {
     version_normalized: String,
     published_at: i64,
