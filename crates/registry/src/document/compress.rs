@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::io;
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::available_parallelism;
+use std::thread::{self, available_parallelism};
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 use sha2::{Digest, Sha256};
@@ -19,6 +20,8 @@ const GZIP_WINDOW: u8 = 15;
 const ZSTD_LEVEL: i32 = 6;
 /// 1 MB, as a logarithm. Versions of a document are like those next to them; a larger window would only cost memory.
 const ZSTD_WINDOW: u32 = 20;
+/// Bytes from which on both forms are made at once: less takes no longer than it takes to start a thread.
+const LARGE: usize = 64 * 1024;
 
 /// The same bytes, compressed.
 #[derive(Debug)]
@@ -109,24 +112,33 @@ impl Press {
 
     /// Compresses deterministically: equal input gives equal output.
     pub(super) fn compress(&mut self, body: &[u8]) -> io::Result<Compressed> {
-        let (mut gzip, mut zstd) = (self.gzip(body)?, self.zstd.compress(body)?);
+        let Self { gzip, zstd } = self;
+        let mut zstd = || zstd.compress(body);
+        let (mut gzip, mut zstd) = if body.len() < LARGE {
+            (deflate(gzip, body)?, zstd()?)
+        } else {
+            thread::scope(|scope| {
+                let zstd = scope.spawn(zstd);
+                let gzip = deflate(gzip, body)?;
+                let zstd = zstd.join();
+                Ok::<_, io::Error>((gzip, zstd.unwrap_or_else(|panic| resume_unwind(panic))?))
+            })?
+        };
         gzip.shrink_to_fit();
         zstd.shrink_to_fit();
         Ok(Compressed { gzip, zstd })
     }
+}
 
-    fn gzip(&mut self, body: &[u8]) -> io::Result<Vec<u8>> {
-        self.gzip.reset();
-        let mut packed = Vec::with_capacity(body.len() / 6 + 128);
-        loop {
-            let read = usize::try_from(self.gzip.total_in()).map_err(io::Error::other)?;
-            let status =
-                self.gzip
-                    .compress_vec(&body[read..], &mut packed, FlushCompress::Finish)?;
-            if status == Status::StreamEnd {
-                return Ok(packed);
-            }
-            packed.reserve(body.len() / 6 + 128);
+fn deflate(press: &mut Compress, body: &[u8]) -> io::Result<Vec<u8>> {
+    press.reset();
+    let mut packed = Vec::with_capacity(body.len() / 6 + 128);
+    loop {
+        let read = usize::try_from(press.total_in()).map_err(io::Error::other)?;
+        let status = press.compress_vec(&body[read..], &mut packed, FlushCompress::Finish)?;
+        if status == Status::StreamEnd {
+            return Ok(packed);
         }
+        packed.reserve(body.len() / 6 + 128);
     }
 }

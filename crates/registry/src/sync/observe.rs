@@ -153,18 +153,20 @@ async fn look(
         .into_iter()
         .map(|known| (known.name.clone(), known))
         .collect();
-    let live = versions::list_live(&mut connection, package.id).await?;
-    drop(connection);
+    let unlisted = |name: &&String| !listing.refs.contains_key(*name);
+    let gone: Vec<String> = known.keys().filter(unlisted).cloned().collect();
+    let access = upstream.access();
+    // All refs are asked for: what the mirror has already is not fetched again, and what it has lost is.
+    let fetch = timed("fetch", mirror.fetch(&access, listing, &gone).boxed());
+    let live = async move { versions::list_live(&mut connection, package.id).await };
+    let (fetched, live) = tokio::join!(fetch, live);
+    fetched?;
+    let live = live?;
+    context.check()?;
 
     let difference = Difference::between(&known, listing, &live, package);
     let mut changed = Vec::new();
     if !is_complete || !difference.is_empty() {
-        // All refs are asked for: what the mirror has already is not fetched again, and what it has lost is.
-        let removed: Vec<String> = difference.removed.iter().cloned().collect();
-        let access = upstream.access();
-        let fetch = mirror.fetch(&access, listing, &removed);
-        timed("fetch", fetch.boxed()).await?;
-        context.check()?;
         let published = bytes_besides(&live, &difference);
         let read = read::read(context, mirror, difference.read, published);
         changed = timed("read", read.boxed()).await?;
