@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What an import does to those who do something else: the 99th percentile of a hot document and of making a token.
 
-Twenty requests a second, one after the other, and as many `token create` as there is time for, first while nothing else
+A hundred requests a second at most, one after the other, and as many `token create` as there is time for, first while nothing else
 happens, then while 25 repositories are imported and their archives built; in turn, A B A B … The client has a higher priority than
 all that it measures, where it may have one: it is the server that is measured, not how long Python waits for a processor.
 
@@ -25,7 +25,7 @@ from imports import Folder
 from load import basic
 
 #: Seconds between two requests.
-PACE = 0.05
+PACE = 0.01
 DOCUMENT = "/repo/acme/p2/acme/lib-90.json"
 
 

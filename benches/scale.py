@@ -12,6 +12,7 @@ import argparse
 import http.client
 import pathlib
 import random
+import resource
 import subprocess
 import tempfile
 import time
@@ -25,6 +26,8 @@ from postgres import Postgres
 PUBLIC_URL = "https://packages.example/"
 #: So many documents fit into memory with ease.
 HOT = 1_000
+#: Bytes of an ordinary document in gzip form.
+ORDINARY = 6_000
 
 
 class Registry(Kapelle):
@@ -129,7 +132,9 @@ class Bench:
         top = zipf(names, 400_000, HOT * 5)
         ours, theirs = [map(path_of, names), (f"/p2/{name}.json" for name in names)]
         ours, theirs = Load(self.folder, ours, picks), Load(self.folder, theirs, picks)
-        nginx = Nginx(root, registry.token, f"gzip_static always; open_file_cache max={len(names)} inactive=600s;")
+        # Each open file is a descriptor in each worker.
+        most = min(len(names), resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 2 * HOT)
+        nginx = Nginx(root, registry.token, f"gzip_static always; open_file_cache max={most} inactive=600s;")
         run = lambda load, server: lambda seconds: load.run(server, registry.headers, seconds)
         run(ours, registry)(10), run(theirs, nginx)(10)
         before = registry.metrics()
@@ -174,13 +179,15 @@ class Bench:
         """What is not there, and what has not changed, against a document in memory."""
         registry = self.registry
         registry.serve("--no-worker")
-        hot = Load(self.folder, [path_of(registry.names[9])], [1])
+        # As large as an ordinary document: how much is sent decides.
+        sample = {len(registry.get(path_of(name)).body): name for name in random.Random(3).sample(registry.names, 500)}
+        size = min(sample, key=lambda size: abs(size - ORDINARY))
+        hot = Load(self.folder, [path_of(sample[size])], [1])
         run = lambda load, **headers: lambda seconds: load.run(registry, dict(registry.headers, **headers), seconds)
         unknown = Load(self.folder, [path_of(f"unknown/package-{number}") for number in range(HOT)], range(1, HOT + 1))
         root = Load(self.folder, ["/repo/acme/packages.json"], [1])
         date = registry.get("/repo/acme/packages.json").headers["Last-Modified"]
-        document = registry.get(path_of(registry.names[9]))
-        print(f"document of {len(document.body)} bytes")
+        print(f"document of {size} bytes")
         for work, ours in (("unknown package, 404", run(unknown)),
                            ("unchanged root, 304", run(root, **{"If-Modified-Since": date}))):
             ours(2)

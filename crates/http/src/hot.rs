@@ -125,7 +125,7 @@ fn answer<B>(state: &AppState, seen: &mut Seen, request: &mut Request<B>) -> Opt
     headers.clear();
     let body = match found {
         Found::Document(document, form) => {
-            document::describe(&document, &form, &mut headers);
+            document::describe(&document, Some(&form), &mut headers);
             match form {
                 Form::Known => Body::empty(),
                 Form::Bytes(bytes, _) => bytes.into(),
@@ -197,8 +197,13 @@ fn found(
     moment: Moment,
 ) -> Option<Found> {
     state.check_freshness_at(moment.passed).ok()?;
-    let token = fingerprint(seen, heard.authorization?)?;
+    let authorization = heard.authorization?;
+    let (known, token) = fingerprint(seen, authorization)?;
     let actor = token::remembered(state.registry(), &token, moment.now)?;
+    if !known {
+        // Only what opens something: nobody else has anything kept for as long as they stay.
+        seen.remember(authorization, token);
+    }
     match remembered(state.registry(), &actor, place)? {
         Ok(document) => {
             let form = document::ready(&document, heard.since, heard.encoding.into_iter())?;
@@ -209,17 +214,15 @@ fn found(
     }
 }
 
-/// The token that a header shows.
-fn fingerprint(seen: &mut Seen, authorization: &HeaderValue) -> Option<Fingerprint> {
+/// The token that a header shows, and whether it is the one that was seen last.
+fn fingerprint(seen: &Seen, authorization: &HeaderValue) -> Option<(bool, Fingerprint)> {
     if let Some(known) = seen.get(authorization) {
-        return Some(known);
+        return Some((true, known));
     }
-    let Shown::Secret(secret) = shown_in(authorization) else {
-        return None;
-    };
-    let fingerprint = Fingerprint::of(secret.expose_secret());
-    seen.remember(authorization, fingerprint);
-    Some(fingerprint)
+    match shown_in(authorization) {
+        Shown::Secret(secret) => Some((false, Fingerprint::of(secret.expose_secret()))),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

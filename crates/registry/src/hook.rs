@@ -88,6 +88,8 @@ pub async fn received(
     if named.is_empty() {
         return Err(HookError::Unknown(first.to_string()));
     }
+    // In one order everywhere: on PostgreSQL two who queue the same jobs would wait for each other.
+    named.sort_unstable_by_key(|job| job.package_id);
     // A package that is removed meanwhile has nothing to synchronize, which its job finds out.
     let mut ids = Vec::with_capacity(named.len());
     let mut transaction = registry.database().write().await?;

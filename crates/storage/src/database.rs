@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use crate::error::is_unwritable;
 use crate::gate::Gate;
 use crate::handle::{self, Connection, ReadConnection, Transaction, WriteTransaction};
-use crate::postgres::{CONNECT_TIMEOUT, within};
+use crate::postgres::CONNECT_TIMEOUT;
 use crate::row::columns;
 use crate::statement::sql;
 use crate::value::values;
@@ -153,12 +153,21 @@ impl Database {
     /// Like [`write`](Self::write), also while that is [shut](Self::shut): for the little without which a process
     /// cannot go on or stop in good order.
     pub async fn write_reserved(&self) -> Result<Transaction> {
+        self.begin(sqlite::DURABLE).await
+    }
+
+    /// Like [`write`](Self::write), for what would be done again if it were lost: on SQLite the commit does not wait for the
+    /// disk. Other processes see it at once; only a machine that fails, with every process on the file, takes it back.
+    pub async fn write_redoable(&self) -> Result<Transaction> {
+        self.writable()?;
+        self.begin(sqlite::REDOABLE).await
+    }
+
+    async fn begin(&self, sqlite: &'static str) -> Result<Transaction> {
         self.check_file()?;
         let transaction = match &*self.0 {
-            Pools::Sqlite(pools) => pools.begin().await.map(WriteTransaction::Sqlite),
-            Pools::Postgres(pools) => within(CONNECT_TIMEOUT * 2, pools.pool.begin())
-                .await
-                .map(WriteTransaction::Postgres),
+            Pools::Sqlite(pools) => pools.begin(sqlite).await.map(WriteTransaction::Sqlite),
+            Pools::Postgres(pools) => pools.begin().await.map(WriteTransaction::Postgres),
         };
         transaction
             .map(Transaction::new)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 use tokio::time::timeout;
 
 use crate::sqlite::STATEMENTS;
@@ -68,6 +68,14 @@ impl Pools {
             aside: bounded(1).connect_lazy_with(options.clone()),
             options,
         })
+    }
+
+    /// Begins a transaction for writing, also when nobody waits for it any more: cut off in the middle, its connection would
+    /// go on in a transaction that nobody knows of.
+    pub(crate) async fn begin(&self) -> sqlx::Result<Transaction<'static, Postgres>> {
+        let pool = self.pool.clone();
+        let begun = tokio::spawn(async move { within(CONNECT_TIMEOUT * 2, pool.begin()).await });
+        begun.await.map_err(io::Error::other)?
     }
 }
 

@@ -17,7 +17,15 @@ use crate::{Result, StorageError};
 const BUSY: Duration = Duration::from_secs(10);
 /// How soon somebody who found the file busy where SQLite itself does not wait comes back.
 const AGAIN: Duration = Duration::from_millis(20);
+/// The same for somebody who wants to write: as long as a small transaction takes.
+const MOMENT: Duration = Duration::from_millis(1);
 const READERS: u32 = 8;
+/// Half a megabyte of pages, as SQLite wants it said: what it has not, the system has.
+const READER_CACHE: &str = "-512";
+/// Begins a transaction that is on the disk when it is committed.
+pub(crate) const DURABLE: &str = "PRAGMA synchronous = FULL; BEGIN IMMEDIATE";
+/// Begins one that is on the disk with the next durable one: the log is written in one order.
+pub(crate) const REDOABLE: &str = "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE";
 /// More than there are statements, so that each is prepared once per connection.
 pub(crate) const STATEMENTS: usize = 300;
 
@@ -69,17 +77,24 @@ impl Pools {
         try_join_all(opened).await.map(drop)
     }
 
-    /// Begins a transaction for writing.
+    /// Begins a transaction for writing; waits while another process has one. SQLite's own way of waiting is to look again
+    /// after ever longer pauses: whoever has just begun to wait comes first.
     ///
     /// A commit that the disk refused leaves the connection in a state from which sqlx does not find back: SQLite has
     /// rolled back by itself, so the rollback fails, and the depth of transactions stays. Another one takes its place.
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        match self.writer.begin_with("BEGIN IMMEDIATE").await {
-            Err(sqlx::Error::InvalidSavePointStatement) => {
-                self.writer.acquire().await?.close().await?;
-                self.writer.begin_with("BEGIN IMMEDIATE").await
+    pub(crate) async fn begin(
+        &self,
+        kind: &'static str,
+    ) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        let deadline = Instant::now() + BUSY;
+        loop {
+            match self.writer.begin_with(kind).await {
+                Err(sqlx::Error::InvalidSavePointStatement) => {
+                    self.writer.acquire().await?.close().await?;
+                }
+                Err(error) if is_busy(&error) && Instant::now() < deadline => sleep(MOMENT).await,
+                begun => return begun,
             }
-            begun => begun,
         }
     }
 
@@ -102,7 +117,7 @@ async fn open_writer(path: &Path) -> Result<SqlitePool, sqlx::Error> {
     loop {
         let opened = pool(1)
             .acquire_timeout(BUSY * 3)
-            .connect_with(options(path))
+            .connect_with(options(path).busy_timeout(Duration::ZERO))
             .await;
         match opened {
             Err(error) if is_busy(&error) && Instant::now() < deadline => sleep(AGAIN).await,
@@ -145,7 +160,9 @@ pub(crate) fn path_of(url: &str) -> Result<Option<PathBuf>> {
 }
 
 pub(crate) fn reader_options(path: &Path) -> SqliteConnectOptions {
-    options(path).pragma("query_only", "ON")
+    options(path)
+        .pragma("query_only", "ON")
+        .pragma("cache_size", READER_CACHE)
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -190,6 +207,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn only_what_would_be_done_again_does_not_wait_for_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let pools = Pools::open(folder.path().join("a.sqlite")).await.unwrap();
+        for (kind, expected) in [(DURABLE, 2), (REDOABLE, 1), (DURABLE, 2)] {
+            let mut transaction = pools.begin(kind).await.unwrap();
+            let level = sqlx::query_scalar::<_, i64>("PRAGMA synchronous");
+            let level = level.fetch_one(&mut *transaction).await.unwrap();
+            assert_eq!(level, expected, "{kind}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_disk_that_was_full_does_not_end_writing() {
         let folder = tempfile::tempdir().unwrap();
         let pools = Pools::open(folder.path().join("full.sqlite"))
@@ -198,13 +227,13 @@ mod tests {
         let run = async |sql: &'static str| sqlx::query(sql).execute(&pools.writer).await.map(drop);
         run("CREATE TABLE filled (bytes BLOB)").await.unwrap();
         run("PRAGMA max_page_count = 10").await.unwrap();
-        let mut transaction = pools.begin().await.unwrap();
+        let mut transaction = pools.begin(DURABLE).await.unwrap();
         let filled = sqlx::query("INSERT INTO filled VALUES (zeroblob(1000000))");
         assert!(filled.execute(&mut *transaction).await.is_err());
         drop(transaction);
         run("PRAGMA max_page_count = 100000").await.ok();
 
-        let mut transaction = pools.begin().await.unwrap();
+        let mut transaction = pools.begin(DURABLE).await.unwrap();
         let small = sqlx::query("INSERT INTO filled VALUES (zeroblob(10))");
         small.execute(&mut *transaction).await.unwrap();
         transaction.commit().await.unwrap();

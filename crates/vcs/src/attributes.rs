@@ -43,6 +43,11 @@ impl Attributes {
         Some(Self { rules })
     }
 
+    /// How much work it is to judge a path, in steps for each byte of it.
+    pub(crate) fn weight(&self) -> u64 {
+        self.rules.iter().map(|(pattern, _)| pattern.weight()).sum()
+    }
+
     /// Whether `path`, which is relative to this file's folder, is to be left out; `None`: it does not say.
     pub(crate) fn ignores(&self, path: &[u8], is_folder: bool) -> Option<bool> {
         let matching = |(pattern, _): &&(Pattern, bool)| pattern.matches(path, is_folder);

@@ -78,6 +78,15 @@ pub enum VcsError {
         /// The repository.
         url: String,
     },
+    /// The repository lacks the history of its commits, and so would the mirror.
+    #[error(
+        "{url} is a shallow clone, which has not all that its commits lead to: complete it there with \
+         `git fetch --unshallow`, or add the repository that it was cloned from"
+    )]
+    Shallow {
+        /// The repository.
+        url: String,
+    },
     /// The ssh host shows another key than before.
     #[error(
         "the ssh host key of {host} has changed: known is {}, offered was {offered}; if the host's administrators \

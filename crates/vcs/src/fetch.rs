@@ -127,6 +127,12 @@ impl Mirror {
             // Only our own look decides: what is damaged may be upstream's, and upstream says what it likes.
             self.verify().await?;
         }
+        if finished.stderr.contains(SHALLOW) {
+            // To git that is no failure.
+            return Err(VcsError::Shallow {
+                url: access.url.to_string(),
+            });
+        }
         let judged = connection.judge(&doing, &finished);
         judged.map_err(|error| broken_off(error, &connection, &doing))?;
         sweep.not_needed();
@@ -146,6 +152,9 @@ fn broken_off(error: VcsError, connection: &Connection, doing: &str) -> VcsError
         other => other,
     }
 }
+
+/// What git says when it has taken no objects because the server has not all that they lead to.
+const SHALLOW: &str = "shallow roots are not allowed to be updated";
 
 /// Only what is asked for, whatever the configuration: no tags, no submodules, no pruning, nothing collected. Asked for by
 /// the names of objects, no refs are listed again, none are matched with patterns (which takes the square of their number)

@@ -16,7 +16,7 @@ use crate::text::detail;
 /// The bare mirror of one repository: `<mirrors>/<id>.git`. Cheap to clone.
 ///
 /// Branches and tags have upstream's names. A commit that one of them was ever at stays: when upstream moves or
-/// deletes the ref, `refs/kapelle/keep/<commit>` holds the commit from then on. Nothing is ever pruned.
+/// deletes the ref, `refs/kapelle/keep/<object>` holds the commit, or the tag that marks it, from then on. Nothing is ever pruned.
 /// Its configuration names no remote and holds no secret; everything in it but those kept commits can be fetched anew.
 #[derive(Clone, Debug)]
 pub struct Mirror {
@@ -76,7 +76,11 @@ impl Mirror {
             .stream(|_| Ok(()))
             .await?;
         let damaged = finished.code.is_none_or(|code| code & FSCK_DAMAGE != 0);
-        if damaged || classify::is_corrupt(&finished.stderr) {
+        // These repeat what an object says, which may be anything.
+        let is_flaw =
+            |line: &&str| line.starts_with("warning in ") || line.starts_with("error in ");
+        let mut said = finished.stderr.lines().filter(|line| !is_flaw(line));
+        if damaged || said.any(classify::is_corrupt) {
             return Err(VcsError::Corrupt {
                 path: self.path.clone(),
                 detail: detail(&finished.stderr),

@@ -50,6 +50,11 @@ impl Pattern {
         })
     }
 
+    /// How much work it is to match it, in steps for each byte of a path.
+    pub(crate) fn weight(&self) -> u64 {
+        self.parts.len() as u64
+    }
+
     /// Whether a path below the folder of the attributes matches; it is without a slash at its end.
     pub(crate) fn matches(&self, path: &[u8], is_folder: bool) -> bool {
         if self.only_folders && !is_folder {

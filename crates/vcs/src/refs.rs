@@ -65,10 +65,10 @@ impl Refs {
         self.all.get(name).map(Ref::peel)
     }
 
-    /// Keeps a commit for ever.
-    pub(crate) fn keep(&mut self, commit: &str) {
+    /// Keeps an object, and what it leads to, for ever.
+    pub(crate) fn keep(&mut self, oid: &str) {
         self.is_changed = true;
-        self.all.insert(kept(commit), Ref::at(commit, commit));
+        self.all.insert(kept(oid), Ref::at(oid, oid));
     }
 
     /// Moves a ref and keeps the commit that it was at, and those of refs in whose way it is: of two names, one cannot
@@ -91,10 +91,11 @@ impl Refs {
         self.all.insert(name.to_owned(), to);
     }
 
-    /// Drops a ref, if it is there, and keeps the commit that it was at.
+    /// Drops a ref, if it is there, and keeps what it was at: of an annotated tag the tag, because only upstream says which
+    /// commit it marks.
     pub(crate) fn remove(&mut self, name: &str) {
         if let Some(old) = self.all.remove(name) {
-            self.keep(old.peel());
+            self.keep(&old.oid);
         }
     }
 }
@@ -266,6 +267,17 @@ mod tests {
         for damaged in ["x", "x refs/heads/a", A, "^1", "\0"] {
             assert!(packed_refs(damaged.as_bytes()).is_err(), "{damaged}");
         }
+    }
+
+    #[test]
+    fn of_a_tag_that_moves_the_tag_is_kept_and_not_what_upstream_says_it_marks() {
+        let mut refs = Refs::default();
+        let moved = "3333333333333333333333333333333333333333";
+        refs.set("refs/tags/1", Ref::at(A, B));
+        refs.set("refs/tags/1", Ref::at(moved, moved));
+        let names: Vec<_> = refs.all.into_keys().collect();
+        let kept = format!("refs/kapelle/keep/{A}");
+        assert_eq!(names, [kept.as_str(), "refs/tags/1"]);
     }
 
     #[test]

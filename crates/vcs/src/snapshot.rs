@@ -17,8 +17,10 @@ const LARGEST_LEVEL: u64 = 32 << 20;
 const LONGEST_PATH: usize = 4096;
 /// Bytes of all paths together. A few folders within folders make very many long ones.
 const LONGEST_PATHS: usize = 64 << 20;
+/// Steps of matching patterns for one commit: some seconds. What takes more is left to git, which somebody watches.
+const MOST_WORK: u64 = 4_000_000_000;
 /// Bytes of folders that are remembered: those that did not change are the same in the next version.
-const REMEMBERED: usize = 4 << 20;
+const REMEMBERED: usize = 2 << 20;
 /// Files of attributes that are remembered.
 const REMEMBERED_ATTRIBUTES: usize = 64;
 
@@ -130,6 +132,7 @@ impl Objects {
         let mut found = Vec::new();
         let mut level = 0;
         let mut bytes_of_paths = 0;
+        let mut work = 0;
         while level < folders.len() {
             let end = folders.len();
             let contents = self.folders(&folders[level..end])?;
@@ -146,6 +149,11 @@ impl Objects {
                     }
                     bytes_of_paths += folders[at].path.len() + entry.name.len();
                     if bytes_of_paths > LONGEST_PATHS {
+                        return Err(Stopped::Peculiar);
+                    }
+                    let steps = work_on(&folders, at);
+                    work += steps * (folders[at].path.len() + entry.name.len()) as u64;
+                    if work > MOST_WORK {
                         return Err(Stopped::Peculiar);
                     }
                     take(&mut folders, at, &entry, &mut found)?;
@@ -328,6 +336,15 @@ fn take(
     Ok(())
 }
 
+/// How much work it may be to judge an entry of the folder `at`, in steps for each byte of its path.
+fn work_on(folders: &[Folder], at: usize) -> u64 {
+    let above = |folder: &&Folder| folder.above.map(|at| &folders[at]);
+    let way = std::iter::successors(Some(&folders[at]), above);
+    way.filter_map(|folder| folder.attributes.as_ref())
+        .map(|attributes| attributes.weight())
+        .sum()
+}
+
 /// The nearest attributes that say something about a path count.
 fn is_ignored(folders: &[Folder], at: usize, path: &[u8], is_folder: bool) -> bool {
     let mut folder = Some(at);
@@ -382,6 +399,25 @@ impl Remembered {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_work_on_an_entry_is_that_of_all_attributes_above_it() {
+        let attributes =
+            Arc::new(Attributes::parse(b"/a* export-ignore\n*.md export-ignore\n").unwrap());
+        let folder = |above, attributes: Option<&Arc<Attributes>>| Folder {
+            path: Vec::new(),
+            oid: Oid::parse("1111111111111111111111111111111111111111").unwrap(),
+            above,
+            attributes: attributes.cloned(),
+            is_occupied: false,
+        };
+        let folders = [
+            folder(None, Some(&attributes)),
+            folder(Some(0), None),
+            folder(Some(1), Some(&attributes)),
+        ];
+        assert_eq!([0, 1, 2].map(|at| work_on(&folders, at)), [6, 6, 12]);
+    }
 
     #[test]
     fn names_that_some_git_refuses_are_left_to_git() {

@@ -1,11 +1,13 @@
 //! A finished document as an answer: 304 on exact equality, else the bytes in the form the client wants.
 
-use std::io::Read;
+use std::io::{self, Read};
 
+use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use flate2::read::GzDecoder;
+use futures::{StreamExt, stream};
 use kapelle_registry::document::Document;
 
 use super::encoding::{Encoding, choose};
@@ -14,6 +16,8 @@ use crate::error::ApiError;
 
 /// Room for the headers of an answer.
 const HEADERS: usize = 8;
+/// Bytes that are inflated at a time.
+const PIECE: usize = 64 * 1024;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, max-age=0, must-revalidate");
 const VARY: HeaderValue = HeaderValue::from_static("Accept-Encoding, Authorization");
@@ -23,7 +27,7 @@ pub(crate) enum Form {
     /// The client has these bytes.
     Known,
     /// Bytes, and the `Content-Encoding` in which they are.
-    Bytes(Bytes, Option<&'static str>),
+    Bytes(Bytes, &'static str),
 }
 
 impl Form {
@@ -45,23 +49,21 @@ impl Form {
 }
 
 /// Answers with `document`.
-pub(super) async fn respond(
-    document: &Document,
-    headers: &HeaderMap,
-) -> Result<Response, ApiError> {
+pub(super) fn respond(document: &Document, headers: &HeaderMap) -> Result<Response, ApiError> {
     let (since, encodings) = (
         headers.get(header::IF_MODIFIED_SINCE),
         headers.get_all(header::ACCEPT_ENCODING),
     );
-    let form = match ready(document, since, encodings.iter()) {
-        Some(form) => form,
-        None => Form::Bytes(inflate(document.gzip.clone()).await?, None),
-    };
+    let form = ready(document, since, encodings.iter());
     let mut headers = HeaderMap::new();
-    describe(document, &form, &mut headers);
+    describe(document, form.as_ref(), &mut headers);
     let mut response = match form {
-        Form::Known => not_modified(),
-        Form::Bytes(bytes, _) => Response::new(bytes.into()),
+        Some(Form::Known) => not_modified(),
+        Some(Form::Bytes(bytes, _)) => Response::new(bytes.into()),
+        None => {
+            headers.insert(header::CONTENT_LENGTH, inflated_len(&document.gzip).into());
+            Response::new(inflated(document.gzip.clone())?)
+        }
     };
     *response.headers_mut() = headers;
     Ok(response)
@@ -79,14 +81,14 @@ pub(crate) fn ready<'a>(
         return Some(Form::Known);
     }
     match choose(encodings) {
-        Encoding::Zstd => Some(Form::Bytes(document.zstd.clone(), Some("zstd"))),
-        Encoding::Gzip => Some(Form::Bytes(document.gzip.clone(), Some("gzip"))),
+        Encoding::Zstd => Some(Form::Bytes(document.zstd.clone(), "zstd")),
+        Encoding::Gzip => Some(Form::Bytes(document.gzip.clone(), "gzip")),
         Encoding::Identity => None,
     }
 }
 
-/// Adds the headers of the answer with this form of the document.
-pub(crate) fn describe(document: &Document, form: &Form, headers: &mut HeaderMap) {
+/// Adds the headers of the answer with this form of the document; `None`: its bytes have to be made first.
+pub(crate) fn describe(document: &Document, form: Option<&Form>, headers: &mut HeaderMap) {
     headers.reserve(HEADERS);
     headers.insert(header::CONTENT_TYPE, JSON);
     if let Ok(date) = HeaderValue::from_maybe_shared(document.last_modified.clone()) {
@@ -94,20 +96,36 @@ pub(crate) fn describe(document: &Document, form: &Form, headers: &mut HeaderMap
     }
     headers.insert(header::CACHE_CONTROL, CACHE_CONTROL);
     headers.insert(header::VARY, VARY);
-    if let Form::Bytes(_, Some(encoding)) = form {
+    if let Some(Form::Bytes(_, encoding)) = form {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
     }
 }
 
-/// For the rare client without compression.
-async fn inflate(gzip: Bytes) -> Result<Bytes, ApiError> {
-    let work = move || {
-        let mut plain = Vec::with_capacity(gzip.len() * 6);
-        GzDecoder::new(gzip.as_ref())
-            .read_to_end(&mut plain)
-            .map(|_| Bytes::from(plain))
-    };
-    let inflated = tokio::task::spawn_blocking(work).await;
-    let inflated = inflated.map_err(|error| ApiError::Internal(error.to_string()))?;
-    inflated.map_err(|error| ApiError::Internal(format!("a stored document is damaged: {error}")))
+/// For the rare client without compression: inflated as the client takes it, because memory would not hold many.
+fn inflated(gzip: Bytes) -> Result<Body, ApiError> {
+    let mut decoder = GzDecoder::new(gzip.reader());
+    let first = piece(&mut decoder);
+    let first = first
+        .map_err(|error| ApiError::Internal(format!("a stored document is damaged: {error}")))?;
+    let rest = stream::unfold(decoder, |mut decoder| async {
+        let piece = piece(&mut decoder).transpose()?;
+        Some((piece, decoder))
+    });
+    let first = stream::iter(first.map(Ok));
+    Ok(Body::from_stream(first.chain(rest)))
+}
+
+/// What comes next; `None` at the end.
+fn piece(decoder: &mut impl Read) -> io::Result<Option<Bytes>> {
+    let mut piece = Vec::with_capacity(PIECE);
+    decoder.take(PIECE as u64).read_to_end(&mut piece)?;
+    Ok(Some(piece)
+        .filter(|piece| !piece.is_empty())
+        .map(Bytes::from))
+}
+
+/// How many bytes a document has when it is inflated, as its gzip form says at the end; those with more than 4 GB do not exist.
+fn inflated_len(gzip: &[u8]) -> u64 {
+    gzip.last_chunk()
+        .map_or(0, |end| u32::from_le_bytes(*end).into())
 }

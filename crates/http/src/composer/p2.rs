@@ -19,5 +19,5 @@ pub(crate) async fn show(
 ) -> Result<Response, ApiError> {
     let place = format!("{}/p2/{}/{}", plain(&org), plain(&vendor), plain(&file));
     let document = document::find(state.registry(), &actor, &place).await?;
-    respond(&document, &headers).await
+    respond(&document, &headers)
 }

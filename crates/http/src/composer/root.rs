@@ -23,5 +23,5 @@ pub(crate) async fn show(
         ApiError::from(error)
             .or_tell("there is no such repository, or the token that was sent does not open it")
     })?;
-    respond(&document, &headers).await
+    respond(&document, &headers)
 }

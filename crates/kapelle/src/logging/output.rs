@@ -8,8 +8,10 @@ use std::time::Duration;
 
 /// How long a line waits at most.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// Past this many bytes, who adds a line writes them all.
+/// Past this many bytes, who adds a line writes them all, if nobody is about to.
 const FULL: usize = 1 << 20;
+/// Past this many bytes, lines about requests are lost: nobody reads them, and requests do not wait for that.
+const LOST: usize = 8 << 20;
 
 /// What waits, and who is told that something does.
 static WAITING: Mutex<Vec<u8>> = Mutex::new(Vec::new());
@@ -30,22 +32,31 @@ pub(super) fn add(line: &[u8]) {
     });
     let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
     let (first, full) = (waiting.is_empty(), waiting.len() >= FULL);
+    if waiting.len() >= LOST {
+        metrics::counter!("kapelle_log_lines_lost_total").increment(1);
+        return;
+    }
     waiting.extend_from_slice(line);
     drop(waiting);
-    if full {
-        flush();
-    } else if first {
-        SOMETHING_WAITS.notify_one();
+    if !full {
+        if first {
+            SOMETHING_WAITS.notify_one();
+        }
+    } else if let Ok(mut lines) = WRITING.try_lock() {
+        write(&mut lines);
     }
 }
 
 /// Writes what waits. A log that cannot be written has nowhere to say so.
 pub(crate) fn flush() {
-    let mut lines = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    write(&mut WRITING.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+fn write(lines: &mut Vec<u8>) {
     let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
-    std::mem::swap(&mut *waiting, &mut *lines);
+    std::mem::swap(&mut *waiting, lines);
     drop(waiting);
-    let _ = io::stderr().write_all(&lines);
+    let _ = io::stderr().write_all(lines);
     lines.clear();
 }
 

@@ -11,25 +11,38 @@ use super::connection::Phase;
 /// How long nobody is let in after the system had no room for one more.
 const REST: Duration = Duration::from_millis(50);
 
-/// Gives everybody who connects to `take`, until the server drains. Fails only if `take` does.
+/// Gives everybody who connects to `take`, until the server drains; while there `is_crowd`, whoever comes waits outside. Fails
+/// only if `take` does.
 pub(super) async fn accept(
     socket: std::net::TcpListener,
     mut phase: watch::Receiver<Phase>,
+    is_crowd: impl Fn() -> bool,
     take: impl FnMut(TcpStream) -> io::Result<()>,
 ) -> io::Result<()> {
     let socket = TcpListener::from_std(socket)?;
     tokio::select! {
-        failed = accept_all(&socket, take) => failed,
+        failed = accept_all(&socket, is_crowd, take) => failed,
         _ = phase.changed() => Ok(()),
     }
 }
 
 async fn accept_all(
     socket: &TcpListener,
+    is_crowd: impl Fn() -> bool,
     mut take: impl FnMut(TcpStream) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut is_full = false;
     loop {
+        if is_crowd() {
+            if !is_full {
+                tracing::error!(
+                    "there are as many connections as the limit on open files allows: raise it (LimitNOFILE)"
+                );
+            }
+            is_full = true;
+            tokio::time::sleep(REST).await;
+            continue;
+        }
         match socket.accept().await {
             Ok((stream, _)) => {
                 is_full = false;
@@ -56,4 +69,38 @@ fn is_the_clients(error: &io::Error) -> bool {
         error.kind(),
         ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::sync::mpsc;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_comes_into_a_crowd_waits_outside() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let address = socket.local_addr().unwrap();
+        let (doors, phase) = watch::channel(Phase::Open);
+        let (taken, mut arrivals) = mpsc::unbounded_channel();
+        let crowd = Arc::new(AtomicBool::new(true));
+        let is_crowd = Arc::clone(&crowd);
+        let accepting = tokio::spawn(accept(
+            socket,
+            phase,
+            move || is_crowd.load(Ordering::SeqCst),
+            move |stream| taken.send(stream).map_err(io::Error::other),
+        ));
+        let _client = TcpStream::connect(address).await.unwrap();
+        assert!(timeout(REST * 3, arrivals.recv()).await.is_err());
+        crowd.store(false, Ordering::SeqCst);
+        assert!(arrivals.recv().await.is_some());
+        doors.send_replace(Phase::Draining);
+        accepting.await.unwrap().unwrap();
+    }
 }

@@ -16,15 +16,19 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::task::coop::unconstrained;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
+use super::flow::Flowing;
 use super::patience::Greeted;
 use super::timer::ReusingTimer;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a client may take nothing of an answer.
+const STALL: Duration = Duration::from_mins(1);
 
 /// How far a server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,6 +84,7 @@ impl Protocol {
         S::Future: Send + 'static,
         S::Error: Into<BoxError>,
     {
+        let stream = Flowing::new(stream, STALL);
         let Some(tls) = &self.tls else {
             let connection = self.http1.serve_connection(TokioIo::new(stream), service);
             let ended = until_the_end(connection, http1::Connection::graceful_shutdown, phase);
@@ -114,7 +119,8 @@ async fn until_the_end<C: Future>(
 ) -> C::Output {
     let mut connection = pin!(connection);
     let mut notified = phase.clone();
-    let mut notified = pin!(notified.changed());
+    // However much the connection has done in its turn: a poll that is put off would be the last one.
+    let mut notified = pin!(unconstrained(notified.changed()));
     let (mut is_awaited, mut is_told) = (false, false);
     poll_fn(move |context| {
         if let Poll::Ready(output) = connection.as_mut().poll(context) {

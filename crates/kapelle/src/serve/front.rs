@@ -212,7 +212,10 @@ mod tests {
             let address = socket.local_addr().unwrap();
             let taking = Arc::clone(&front);
             let socket = socket.into_std().unwrap();
-            tokio::spawn(accept(socket, phase, move |stream| taking.take(stream)));
+            let is_crowd = || false;
+            tokio::spawn(accept(socket, phase, is_crowd, move |stream| {
+                taking.take(stream)
+            }));
             Self {
                 front,
                 doors,

@@ -10,10 +10,13 @@ use futures::future::join_all;
 use hyper_util::service::TowerToHyperService;
 use kapelle_http::HttpService;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::rustls::ServerConfig;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::accept::accept;
@@ -22,6 +25,8 @@ use super::front::{Desk, Front};
 use super::tls;
 use crate::app::App;
 
+/// How many connections there may be to the listener of the metrics.
+const FIGURES: usize = 64;
 /// How often old figures are folded together.
 const UPKEEP: Duration = Duration::from_secs(1);
 /// Upper ends of the classes of durations, in seconds.
@@ -104,13 +109,26 @@ impl Listener {
         let fronts: anyhow::Result<Vec<Front>> =
             (0..threads).map(|_| Front::start(desk.clone())).collect();
         let fronts = Arc::new(fronts?);
-        let taking = Arc::clone(&fronts);
-        servers.spawn(accept(self.socket, phase, move |stream| {
-            let idlest = taking.iter().min_by_key(|front| front.load());
-            idlest.map_or(Ok(()), |front| front.take(stream))
-        }));
+        let (counted, taking) = (Arc::clone(&fronts), Arc::clone(&fronts));
+        let most = most_connections();
+        let accepting = accept(
+            self.socket,
+            phase,
+            move || counted.iter().map(Front::load).sum::<usize>() >= most,
+            move |stream| {
+                let idlest = taking.iter().min_by_key(|front| front.load());
+                idlest.map_or(Ok(()), |front| front.take(stream))
+            },
+        );
+        let locked = CancellationToken::new();
+        let guard = locked.clone().drop_guard();
+        servers.spawn(async move {
+            let _guard = guard;
+            accepting.await
+        });
         Ok(Serving {
             doors,
+            locked,
             fronts,
             servers: Mutex::new(servers),
         })
@@ -121,6 +139,8 @@ impl Listener {
 #[derive(Debug)]
 pub(super) struct Serving {
     doors: watch::Sender<Phase>,
+    /// Nobody is handed to a front thread any more.
+    locked: CancellationToken,
     fronts: Arc<Vec<Front>>,
     servers: Mutex<JoinSet<io::Result<()>>>,
 }
@@ -137,6 +157,7 @@ impl Serving {
     /// Takes no more connections, and gives requests that run `limit` to end.
     pub(super) async fn drain(&self, limit: Duration) {
         self.doors.send_replace(Phase::Draining);
+        self.locked.cancelled().await;
         let deserted = join_all(self.fronts.iter().map(Front::deserted));
         if tokio::time::timeout(limit, deserted).await.is_err() {
             let connections: usize = self.fronts.iter().map(Front::load).sum();
@@ -184,9 +205,31 @@ async fn show(
 ) -> io::Result<()> {
     let protocol = Arc::new(Protocol::new(None, limit));
     let router = TowerToHyperService::new(kapelle_http::metrics_router(figures));
-    accept(socket, phase.clone(), move |stream| {
-        tokio::spawn(Arc::clone(&protocol).converse(stream, router.clone(), phase.clone()));
+    let shown = TaskTracker::new();
+    let counted = shown.clone();
+    let is_crowd = move || counted.len() >= FIGURES;
+    accept(socket, phase.clone(), is_crowd, move |stream| {
+        shown.spawn(Arc::clone(&protocol).converse(stream, router.clone(), phase.clone()));
         Ok(())
     })
     .await
+}
+
+/// How many connections clients may have: most of the files that the process may have open, which are made as many as they may
+/// be; archives, git and the database need the rest.
+fn most_connections() -> usize {
+    let files = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: files.maximum,
+        maximum: files.maximum,
+    };
+    let files = match setrlimit(Resource::Nofile, all) {
+        Ok(()) => all.current,
+        Err(error) => {
+            tracing::debug!(%error, "the limit on open files stays as it is");
+            files.current
+        }
+    };
+    let share = |files: u64| usize::try_from(files / 4 * 3).unwrap_or(usize::MAX);
+    files.map_or(usize::MAX, share)
 }

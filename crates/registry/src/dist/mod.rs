@@ -102,6 +102,17 @@ impl DistError {
         )
     }
 
+    /// Whether the copy of the repository did not give the commit, or not in time.
+    pub(crate) fn is_the_mirrors(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable {
+                cause: Cause::Mirror | Cause::Limit,
+                ..
+            }
+        )
+    }
+
     /// Whether this machine does not have the commit.
     pub(crate) fn is_absent(&self) -> bool {
         matches!(

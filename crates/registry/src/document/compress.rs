@@ -8,7 +8,7 @@ use std::thread::{self, available_parallelism};
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
 
@@ -69,13 +69,18 @@ impl fmt::Debug for Presses {
 }
 
 impl Presses {
+    /// The right to [`work`](Self::work). Whoever needs much for that waits for it first.
+    pub(super) async fn turn(&self) -> Turn {
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        Turn(turn.expect("this semaphore is never closed"))
+    }
+
     /// Does work that takes a while and a press, off the asynchronous threads.
     pub(super) async fn work<T: Send + 'static>(
         &self,
+        turn: Turn,
         work: impl FnOnce(&mut Press) -> T + Send + 'static,
     ) -> io::Result<T> {
-        let turn = Arc::clone(&self.turns).acquire_owned().await;
-        let turn = turn.map_err(io::Error::other)?;
         let idle = self.lock().pop();
         let mut press = idle.map_or_else(Press::new, Ok)?;
         let worked = tokio::task::spawn_blocking(move || {
@@ -93,6 +98,9 @@ impl Presses {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The right to one press.
+pub(super) struct Turn(#[expect(dead_code, reason = "is given back")] OwnedSemaphorePermit);
 
 /// Compresses one document after the other.
 pub(super) struct Press {

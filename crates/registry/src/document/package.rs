@@ -5,7 +5,7 @@ use kapelle_storage::db::packages::{self, Package};
 use kapelle_storage::db::{dists, documents, organizations, versions};
 use kapelle_storage::{Handle, StorageError, Transaction};
 
-use super::compress::{Compressed, Press, seal};
+use super::compress::{Compressed, Press, Turn, seal};
 use super::render::{self, Bodies, Material};
 use super::{Rendering, root};
 use crate::jobs::{JobContext, JobError};
@@ -46,6 +46,16 @@ struct Fresh {
 impl PackageDocuments {
     /// Renders off the asynchronous threads, and compresses what says something else than what is stored.
     pub async fn render(registry: &Registry, material: Material) -> Result<Self, JobError> {
+        let turn = registry.presses.turn().await;
+        Self::render_in(registry, turn, material).await
+    }
+
+    /// The same for whoever has a turn: before the material was read, so that memory does not hold many packages.
+    async fn render_in(
+        registry: &Registry,
+        turn: Turn,
+        material: Material,
+    ) -> Result<Self, JobError> {
         let Package {
             organization_id,
             name,
@@ -85,7 +95,7 @@ impl PackageDocuments {
                 provided,
             })
         };
-        let rendered = registry.presses.work(render).await;
+        let rendered = registry.presses.work(turn, render).await;
         rendered.map_err(|error| JobError::Retry(error.to_string()))?
     }
 
@@ -267,18 +277,18 @@ pub(super) async fn refresh_in_turn(
             return Ok(());
         }
         let revision = package.revision;
+        drop(connection);
+        let turn = registry.presses.turn().await;
+        let mut connection = registry.database().read().await?;
         let versions = versions::list_live(&mut connection, package_id).await?;
         let shasums = dists::shasums(&mut connection, package_id).await?;
         drop(connection);
-        let documents = PackageDocuments::render(
-            registry,
-            Material {
-                package,
-                versions,
-                shasums,
-            },
-        )
-        .await?;
+        let material = Material {
+            package,
+            versions,
+            shasums,
+        };
+        let documents = PackageDocuments::render_in(registry, turn, material).await?;
 
         // A reader has to get what is published, also while nothing is changed.
         let database = registry.database();

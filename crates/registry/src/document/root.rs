@@ -48,7 +48,8 @@ async fn try_render(
     let body =
         serde_json::to_vec(&root).map_err(|error| DocumentError::Failed(error.to_string()))?;
     let press = move |press: &mut Press| press.compress(&body).map(|made| (made.seal(&body), made));
-    let pressed = registry.presses.work(press).await.flatten();
+    let turn = registry.presses.turn().await;
+    let pressed = registry.presses.work(turn, press).await.flatten();
     let (seal, compressed) = pressed.map_err(|error| DocumentError::Failed(error.to_string()))?;
 
     let mut transaction = registry.database().write_reserved().await?;

@@ -61,8 +61,8 @@ impl Job for BuildDists {
             tally: Tally::default(),
         };
         work.build_all(missing).await?;
-        if work.total == 0 {
-            // Clients may have had all of them built already: their checksums are still to be published.
+        if work.tally.built == 0 {
+            // Clients may have had those built that are there: their checksums are still to be published.
             sync::republish(context, package.id).await?;
         }
         work.tally.end(context).await

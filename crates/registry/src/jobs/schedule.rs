@@ -118,12 +118,14 @@ impl Registry {
         let mut after = (from, 0);
         loop {
             let mut connection = self.database().read().await?;
-            let page = packages::list_waiting(&mut connection, after, until, BATCH).await?;
+            let mut page = packages::list_waiting(&mut connection, after, until, BATCH).await?;
             drop(connection);
             let Some(last) = page.last() else {
                 return Ok(());
             };
             after = (last.since, last.id);
+            // As hooks queue them, so that neither waits for the other.
+            page.sort_unstable_by_key(|package| package.id);
             let mut transaction = self.database().write().await?;
             for package in &page {
                 let job = SyncPackage {

@@ -166,7 +166,8 @@ impl Worker {
         }
         self.registry.attend(&self.node).await?;
         let now = self.registry.now();
-        let mut transaction = self.registry.database().write().await?;
+        // Whoever claims and is lost with the machine has done nothing that lasts without this claim.
+        let mut transaction = self.registry.database().write_redoable().await?;
         if due.leases {
             rows::reclaim_expired(&mut transaction, now).await?;
         }

@@ -88,7 +88,7 @@ async fn synchronize(context: &JobContext, package: &Package) -> Result<Look, Jo
     let Some(mut observation) = observe::observe(context, package).await? else {
         return Ok(Look::Same);
     };
-    if observation.is_unchanged() && package.name.is_some() {
+    if observation.is_unchanged(package) {
         return Ok(Look::Restored);
     }
     let name = observation.name(package)?;

@@ -38,9 +38,12 @@ pub(super) struct Observation {
 }
 
 impl Observation {
-    /// Whether there is nothing to publish.
-    pub(super) fn is_unchanged(&self) -> bool {
-        self.changed.is_empty() && self.removed.is_empty()
+    /// Whether there is nothing to publish. HEAD may also have moved to a branch that is not there, and then no ref has changed.
+    pub(super) fn is_unchanged(&self, package: &Package) -> bool {
+        self.changed.is_empty()
+            && self.removed.is_empty()
+            && package.name.is_some()
+            && self.default_branch == package.default_branch
     }
 
     /// Looks away from what has become of the refs whose published commits must not be left behind.

@@ -20,6 +20,8 @@ pub(super) type Planned = Version;
 pub(super) struct Plan {
     /// Versions to insert or to point elsewhere, in the order of their refs.
     pub(super) publish: Vec<Planned>,
+    /// Those of them that were not read this time: only whether they are the default branch's changes.
+    pub(super) unread: HashSet<i64>,
     /// Live versions whose ref is gone.
     pub(super) remove: Vec<Version>,
     /// Refs to write, with their faults.
@@ -94,6 +96,7 @@ fn move_default_branch(
     for version in taken.values() {
         let is_default = is_default_branch(&version.ref_name, observation);
         if version.default_branch && !is_default {
+            plan.unread.insert(version.id);
             plan.publish.push(Version {
                 default_branch: false,
                 updated_at: now,

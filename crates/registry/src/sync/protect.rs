@@ -75,6 +75,8 @@ async fn build_all(
             Ok(_) => {}
             Err(error) if error.is_ours() => return Err(error.into()),
             Err(error) if error.is_absent() => absent.push(reference.clone()),
+            // The mirror may well have it: what is published stays until it gives it, or is found damaged and made anew.
+            Err(error) if error.is_the_mirrors() => return Err(error.into()),
             Err(error) => {
                 let line = format!("no dist of the old commit {reference}: {error}");
                 context.log(&[line]).await?;

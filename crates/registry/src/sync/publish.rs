@@ -66,6 +66,7 @@ pub(super) async fn publish(
         package,
         identity: &identity,
         published,
+        unread: &plan.unread,
     };
     let gone: Vec<String> = observation.removed.iter().cloned().collect();
     let refs = ref_steps(&plan, &gone);
@@ -198,7 +199,7 @@ async fn record(
     reason: Option<&str>,
 ) -> Result<(), JobError> {
     let now = context.registry.now();
-    let mut transaction = context.registry.database().write().await?;
+    let mut transaction = context.registry.database().write_redoable().await?;
     packages::set_synced(&mut transaction, package.id, now, reason).await?;
     match reason {
         None => context.conclude(&mut transaction, UNCHANGED).await?,

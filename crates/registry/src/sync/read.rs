@@ -9,13 +9,15 @@ use kapelle_composer::{Manifest, branch_version, tag_matches, tag_version};
 use kapelle_vcs::{FileAtCommit, FileContent, Mirror, Objects, Oid, VcsError};
 
 use super::observe::Failure;
-use crate::jobs::{JobContext, JobError};
+use crate::jobs::{JobContext, JobError, clip};
 use crate::limits;
 
 /// Refs that are read at once.
 const CHUNK: usize = 100;
 /// What all composer.json of a package may have together: this many times the limit of one.
 const MANIFESTS: u64 = 128;
+/// Bytes of a package's name that somebody may mean.
+const LONGEST_NAME: usize = 255;
 
 /// A tag or branch that is new, has moved, or takes the place of one that is gone.
 #[derive(Debug)]
@@ -132,21 +134,29 @@ type Read = Result<(Manifest, Arc<str>), String>;
 
 fn observe(name: String, commit: String, committed_at: i64, read: &Read) -> ObservedRef {
     let read = read.as_ref().map_err(Clone::clone);
+    // A fault may repeat what it is about, and there may be one for each of very many refs.
     ObservedRef {
         committed_at,
-        declares: read.clone().map(|(manifest, _)| declared_name(manifest)),
-        version: read.and_then(|(manifest, text)| candidate(&name, manifest, text)),
+        declares: read
+            .clone()
+            .and_then(|(manifest, _)| declared_name(manifest)),
+        version: read
+            .and_then(|(manifest, text)| candidate(&name, manifest, text))
+            .map_err(|fault| clip(&fault)),
         name,
         commit,
     }
 }
 
-/// To Composer, an empty name is none.
-fn declared_name(manifest: &Manifest) -> Option<String> {
-    manifest
-        .name()
-        .filter(|name| !name.trim().is_empty())
-        .map(str::to_owned)
+/// To Composer, an empty name is none. Each ref keeps its own, so none is longer than a name can be.
+fn declared_name(manifest: &Manifest) -> Result<Option<String>, String> {
+    match manifest.name().filter(|name| !name.trim().is_empty()) {
+        Some(name) if name.len() > LONGEST_NAME => Err(format!(
+            "the name in composer.json has {} bytes; a package's has at most {LONGEST_NAME}",
+            name.len()
+        )),
+        name => Ok(name.map(str::to_owned)),
+    }
 }
 
 fn parse(content: &FileContent, limit: u64) -> Read {

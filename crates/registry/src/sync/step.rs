@@ -1,6 +1,8 @@
 //! One transaction's worth of a plan: rows, documents, the change sequence; with the last one the audit row and the
 //! jobs that follow.
 
+use std::collections::HashSet;
+
 use kapelle_storage::Transaction;
 use kapelle_storage::db::package_refs::PackageRef;
 use kapelle_storage::db::packages::{self, Package};
@@ -27,6 +29,8 @@ pub(super) struct Publication<'a> {
     pub(super) package: &'a Package,
     pub(super) identity: &'a Identity,
     pub(super) published: Published,
+    /// Versions whose commits were not looked at: the mirror here need not have them.
+    pub(super) unread: &'a HashSet<i64>,
 }
 
 /// One step.
@@ -106,7 +110,10 @@ impl Step<'_> {
     ) -> Result<(), JobError> {
         let now = context.registry.now();
         let Publication {
-            package, identity, ..
+            package,
+            identity,
+            unread,
+            ..
         } = self.publication;
         claim_name(transaction, package, identity).await?;
         // First, so that another ref can take a removed version's place.
@@ -119,6 +126,7 @@ impl Step<'_> {
         let commits = self
             .versions
             .iter()
+            .filter(|version| !unread.contains(&version.id))
             .map(|version| (package.id, version.reference.as_str()));
         let depot = context.registry.depot();
         package_references::publish(transaction, commits, depot, now).await?;
@@ -186,6 +194,7 @@ async fn finish(
         package,
         identity,
         published,
+        ..
     } = publication;
     packages::set_synced(transaction, package.id, registry.now(), None).await?;
     let Published {

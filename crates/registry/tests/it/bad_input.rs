@@ -54,6 +54,26 @@ on_both_databases! {
         assert_eq!(world.numbers("p2/acme/lib.json").await, ["1.0.0"]);
     }
 
+    async fn a_name_that_is_none_is_not_repeated_for_every_ref(url: String) {
+        let world = World::new(&url).await;
+        let long = "a".repeat(100_000);
+        let repository = GitRepository::new();
+        let commit = repository.commit("main").file("composer.json", format!(r#"{{"name": "{long}"}}"#)).create();
+        for number in 0..20 {
+            repository.tag(&format!("x{number}"), &commit);
+        }
+        let package = world.add(&repository).await;
+        world.worker.run_until_idle().await.unwrap();
+        let error = world.now(&package).await.sync_error.unwrap();
+        assert!(error.contains("on main: the name in composer.json has 100000 bytes"), "{error}");
+
+        repository.commit("main").file("composer.json", LIB).create();
+        world.sync(&package).await;
+        let faults = world.faults(&package).await;
+        assert_eq!(faults.len(), 20);
+        assert!(faults.iter().all(|(_, fault)| fault.len() <= 2_000), "{faults:?}");
+    }
+
     async fn many_branches_of_large_manifests_are_bounded_together(url: String) {
         let world = World::with_limits(&url, Limits { manifest: 1_000, ..Limits::default() }).await;
         let manifest = format!(r#"{{"name": "acme/lib", "extra": {{"x": "{}"}}}}"#, "x".repeat(900));

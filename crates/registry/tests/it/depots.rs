@@ -9,7 +9,7 @@ use kapelle_registry::{Actor, Limits, Registry, package};
 use kapelle_storage::db::dists::Dist;
 use kapelle_storage::db::jobs::{self, Filter};
 use kapelle_storage::db::packages::Package;
-use kapelle_storage::db::{audit, depots};
+use kapelle_storage::db::{audit, depots, package_references};
 use kapelle_testing::git::GitRepository;
 use kapelle_testing::on_both_databases;
 use tempfile::TempDir;
@@ -195,6 +195,19 @@ on_both_databases! {
         assert_eq!(scene.branch().await, scene.new);
         assert_eq!(scene.world.faults(&scene.package).await, []);
         assert_eq!(scene.world.now(&scene.package).await.sync_error, None);
+    }
+
+    async fn a_commit_that_was_not_looked_at_stays_with_the_machine_that_has_it(url: String) {
+        let scene = Scene::new(&url).await;
+        scene.repository.commit("main").file("composer.json", "{").create();
+        scene.repository.commit("develop").file("composer.json", LIB).create();
+        scene.repository.set_default_branch("develop");
+        scene.collect_garbage();
+        let ran = scene.sync_elsewhere().await;
+        assert_eq!(ran.end, End::Success, "{}", ran.message);
+        let mut on = scene.world.registry.database().read().await.unwrap();
+        let reference = package_references::find(&mut on, scene.package.id, &scene.old).await.unwrap();
+        assert_eq!(reference.unwrap().depot.as_deref(), Some(scene.world.registry.depot()));
     }
 
     async fn a_deleted_tag_stays_published_until_its_dist_is_built(url: String) {

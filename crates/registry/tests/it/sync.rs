@@ -124,6 +124,23 @@ on_both_databases! {
         assert!(world.faults(&package).await.is_empty());
     }
 
+    async fn a_default_branch_that_is_not_there_is_none_and_looked_for_once(url: String) {
+        let world = World::new(&url).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        let package = world.add(&repository).await;
+        world.work().await;
+        assert_eq!(world.versions("p2/acme/lib~dev.json").await.unwrap()[0]["default-branch"], true);
+
+        repository.set_default_branch("gone");
+        assert_ne!(world.sync(&package).await.message, "nothing changed");
+        assert!(world.versions("p2/acme/lib~dev.json").await.unwrap()[0]["default-branch"].is_null());
+        assert_eq!(world.sync(&package).await.message, "nothing changed");
+
+        repository.set_default_branch("main");
+        world.sync(&package).await;
+        assert_eq!(world.versions("p2/acme/lib~dev.json").await.unwrap()[0]["default-branch"], true);
+    }
+
     async fn too_large_a_manifest_is_a_fault_of_its_ref(url: String) {
         let limits = Limits { manifest: 1_000, ..Limits::default() };
         let world = World::with_limits(&url, limits).await;

@@ -192,3 +192,38 @@ fn names_in(folder: &std::path::Path) -> Vec<String> {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect()
 }
+
+#[tokio::test]
+async fn a_repository_without_the_history_of_its_commits_is_refused() {
+    let repository = GitRepository::with_releases(&[("1.0.0", "{}"), ("1.1.0", "{}")]);
+    let whole = World::new();
+    let at = url(&repository.url());
+    whole.mirrored(&at).await.verify().await.unwrap();
+
+    let tip = repository.resolve("refs/tags/1.1.0").unwrap();
+    fs::write(repository.path().join("shallow"), format!("{tip}\n")).unwrap();
+    let world = World::new();
+    let access = Access::anonymous(&at);
+    let listing = world.git.list_refs(&access).await.unwrap();
+    let fetched = world.mirror().fetch(&access, &listing, &[]).await;
+    let error = fetched.unwrap_err();
+    assert!(matches!(error, VcsError::Shallow { .. }), "{error:?}");
+    assert!(world.mirror().refs().await.unwrap().is_empty());
+    world.mirror().verify().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_tag_says_is_no_damage() {
+    let repository = GitRepository::new();
+    let commit = repository.release("1.0.0", "{}");
+    let tag = format!(
+        "object {commit}\ntype commit\ntag x is corrupt y\ntagger A <a@example.org> 1700000000 +0000\n\nbad object\n"
+    );
+    let write = ["hash-object", "-t", "tag", "-w", "--stdin", "--literally"];
+    let oid = repository.git_with_input(&write, tag.as_bytes());
+    repository.set_ref("refs/tags/2.0.0", oid.trim());
+    let world = World::new();
+    let mirror = world.mirrored(&url(&repository.url())).await;
+    assert_eq!(mirror.refs().await.unwrap()["refs/tags/2.0.0"], commit);
+    mirror.verify().await.unwrap();
+}

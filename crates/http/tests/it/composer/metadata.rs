@@ -197,10 +197,14 @@ on_both_databases! {
 
     async fn every_form_of_a_document_has_the_same_content(url: String) {
         let app = TestApp::start(&url).await;
-        app.add(&library()).await;
+        // Larger than the pieces in which it is inflated.
+        let words: Vec<String> = (0..30_000).map(|number| format!("word {number}")).collect();
+        let manifest = serde_json::json!({"name": "acme/lib", "description": words.join(" ")}).to_string();
+        app.add(&GitRepository::with_releases(&[("1.0.0", &manifest)])).await;
 
         let plain = app.reader().get(LIB).await;
         assert_eq!(plain.header("content-encoding"), "");
+        assert_eq!(plain.header("content-length"), plain.body.len().to_string());
         let gzip = app.reader().get_with(LIB, "accept-encoding", "gzip").await;
         let mut inflated = Vec::new();
         flate2::read::GzDecoder::new(gzip.body.as_ref()).read_to_end(&mut inflated).unwrap();
