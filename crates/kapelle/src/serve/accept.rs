@@ -1,7 +1,7 @@
 //! Taking connections from a listening socket, whatever happens to single ones or to the room for more.
 
 use std::io::{self, ErrorKind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -10,6 +10,8 @@ use super::connection::Phase;
 
 /// How long nobody is let in after the system had no room for one more.
 const REST: Duration = Duration::from_millis(50);
+/// How long nothing more is said about that.
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// Gives everybody who connects to `take`, until the server drains; while there `is_crowd`, whoever comes waits outside. Fails
 /// only if `take` does.
@@ -31,21 +33,19 @@ async fn accept_all(
     is_crowd: impl Fn() -> bool,
     mut take: impl FnMut(TcpStream) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut is_full = false;
+    let mut told = None;
     loop {
         if is_crowd() {
-            if !is_full {
+            if is_time_to_tell(&mut told) {
                 tracing::error!(
                     "there are as many connections as the limit on open files allows: raise it (LimitNOFILE)"
                 );
             }
-            is_full = true;
             tokio::time::sleep(REST).await;
             continue;
         }
         match socket.accept().await {
             Ok((stream, _)) => {
-                is_full = false;
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection ended before it began");
                 }
@@ -53,14 +53,22 @@ async fn accept_all(
             }
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
-                if !is_full {
+                if is_time_to_tell(&mut told) {
                     tracing::error!(%error, "no connection can be accepted; trying again until one can");
                 }
-                is_full = true;
                 tokio::time::sleep(REST).await;
             }
         }
     }
+}
+
+/// Whether it is long enough ago that somebody was told that there is no room.
+fn is_time_to_tell(told: &mut Option<Instant>) -> bool {
+    let is_time = told.is_none_or(|told| told.elapsed() >= SILENCE);
+    if is_time {
+        *told = Some(Instant::now());
+    }
+    is_time
 }
 
 /// Whether only the one who came is concerned, and is gone.
