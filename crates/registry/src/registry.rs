@@ -4,13 +4,14 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::thread::available_parallelism;
 
 use arc_swap::ArcSwap;
 use kapelle_outbound::Client;
 use kapelle_storage::blobs::Blobs;
 use kapelle_storage::{Database, StorageError};
 use kapelle_vcs::{Git, Protocols};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use url::Url;
 
 use crate::clock::{Clock, Moment};
@@ -66,6 +67,8 @@ pub struct Inner {
     pub(crate) kept: Kept,
     pub(crate) renderings: Renderings,
     pub(crate) presses: Presses,
+    /// The rights to build a dist that nobody waits for: as many as keep the processors busy, because each of them takes memory.
+    pub(crate) patient_builds: Semaphore,
     pub(crate) buffers: Buffers,
     /// Wakes the workers of this process when a job was queued.
     pub(crate) job_queued: Notify,
@@ -92,6 +95,7 @@ impl Registry {
             kept: Kept::default(),
             renderings: Renderings::default(),
             presses: Presses::default(),
+            patient_builds: Semaphore::new(available_parallelism().map_or(1, usize::from) + 1),
             buffers: Buffers::default(),
             job_queued: Notify::new(),
             attended_at: AtomicI64::new(i64::MIN / 2),

@@ -16,7 +16,7 @@ use crate::sync::{self, Fate};
 /// Dists that are built before their checksums are published together; each next batch is twice as large, since each
 /// publication renders the whole package.
 const BATCH: usize = 100;
-/// Dists of one package that are built at once: while one waits for git or the disk, another is compressed.
+/// Dists of one package that are built at once, if their turn comes: while one waits for git or the disk, another is compressed.
 const AT_ONCE: usize = 2;
 
 /// Builds what is missing for one package.
@@ -192,6 +192,8 @@ async fn build_one<'a>(
     commit: &'a str,
     workshop: &Workshop,
 ) -> Result<(&'a str, Result<Dist, DistError>), JobError> {
+    let turn = context.registry.patient_builds.acquire().await;
+    let _turn = turn.expect("this semaphore is never closed");
     context.check()?;
     let built = dist::build_in(&context.registry, package, commit, workshop).await;
     Ok((commit, built))
