@@ -9,7 +9,7 @@
 use serde::de::DeserializeOwned;
 
 use crate::handle::{Handle, Session, fetch_all};
-use crate::row::{FromRow, columns};
+use crate::row::{FromRow, Row};
 use crate::statement::Statement;
 use crate::value::{Value, storable};
 use crate::{Result, StorageError};
@@ -69,18 +69,20 @@ pub(crate) async fn fetch_packed<T: FromRow + DeserializeOwned + Send>(
     if let Session::Postgres(..) = on.session() {
         return fetch_all(on, sql, values).await;
     }
-    let mut rows = Vec::new();
-    for Packed { value } in fetch_all(on, sql, values).await? {
-        let some = serde_json::from_str::<Vec<T>>(&value);
-        rows.extend(some.map_err(|error| StorageError::Column {
-            column: "value",
-            source: sqlx::Error::Decode(error.into()),
-        })?);
-    }
-    Ok(rows)
+    let packs: Vec<Pack<T>> = fetch_all(on, sql, values).await?;
+    Ok(packs.into_iter().flat_map(|Pack(rows)| rows).collect())
 }
 
-struct Packed {
-    value: String,
+/// What one row holds, taken apart as it comes: the texts of all would take as much memory again.
+struct Pack<T>(Vec<T>);
+
+impl<T: DeserializeOwned> FromRow for Pack<T> {
+    fn from_row(row: &Row) -> Result<Self> {
+        let column = "value";
+        let rows = serde_json::from_str(&row.get::<String>(column)?);
+        rows.map(Self).map_err(|error| StorageError::Column {
+            column,
+            source: sqlx::Error::Decode(error.into()),
+        })
+    }
 }
-columns!(Packed: value);
