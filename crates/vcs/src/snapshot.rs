@@ -139,6 +139,7 @@ impl Objects {
             self.read_attributes(&mut folders[level..end], &contents)?;
             for (at, content) in (level..end).zip(&contents) {
                 let mut last = Vec::new();
+                let steps = work_on(&folders, at);
                 for entry in entries(content) {
                     let entry = entry.ok_or(Stopped::Peculiar)?;
                     in_order(&mut last, &entry)?;
@@ -151,7 +152,6 @@ impl Objects {
                     if bytes_of_paths > LONGEST_PATHS {
                         return Err(Stopped::Peculiar);
                     }
-                    let steps = work_on(&folders, at);
                     work += steps * (folders[at].path.len() + entry.name.len()) as u64;
                     if work > MOST_WORK {
                         return Err(Stopped::Peculiar);
@@ -336,7 +336,7 @@ fn take(
     Ok(())
 }
 
-/// How much work it may be to judge an entry of the folder `at`, in steps for each byte of its path.
+/// How much work it may be to judge each entry of the folder `at`, in steps for each byte of its path.
 fn work_on(folders: &[Folder], at: usize) -> u64 {
     let above = |folder: &&Folder| folder.above.map(|at| &folders[at]);
     let way = std::iter::successors(Some(&folders[at]), above);
