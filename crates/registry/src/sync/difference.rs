@@ -64,11 +64,6 @@ impl Difference {
             .collect();
         Self { read, removed }
     }
-
-    /// Whether there is nothing to do.
-    pub(super) fn is_empty(&self) -> bool {
-        self.read.is_empty() && self.removed.is_empty()
-    }
 }
 
 /// Whether there would be no difference, found without reading a version.

@@ -169,7 +169,7 @@ async fn look(
 
     let difference = Difference::between(&known, listing, &live, package);
     let mut changed = Vec::new();
-    if !is_complete || !difference.is_empty() {
+    if !difference.read.is_empty() {
         let published = bytes_besides(&live, &difference);
         let read = read::read(context, mirror, difference.read, published);
         changed = timed("read", read.boxed()).await?;
