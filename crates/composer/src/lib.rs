@@ -18,7 +18,7 @@ pub use json::{InvalidJson, Limits, json_depth};
 pub use lock::LockFile;
 pub use manifest::{Abandoned, Link, Manifest, ManifestError};
 pub use metadata::{Dist, Source, VersionObject};
-pub use name::{InvalidName, PackageName, is_platform};
+pub use name::{InvalidName, MAX_NAME_BYTES, PackageName, is_platform};
 pub use text::printable;
 pub use vcs::{BranchVersion, InvalidRef, TagVersion, branch_version, tag_matches, tag_version};
 pub use version::{InvalidVersion, Stability, Version};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kapelle_composer::metadata::{Dist, Document, Place, Source, VersionObject};
-use kapelle_composer::{Abandoned, Manifest, PackageName, Stability};
+use kapelle_composer::{Abandoned, MAX_NAME_BYTES, Manifest, PackageName, Stability};
 use kapelle_storage::db::packages::Package;
 use kapelle_storage::db::versions::Version;
 use serde_json::{Map, Value};
@@ -50,7 +50,8 @@ pub(crate) fn bodies(material: &Material, repository: &str) -> Result<Bodies, St
                 let manifest = limits::manifest(version.manifest.as_bytes());
                 let manifest = manifest.map_err(|error| error.to_string())?;
                 let names = manifest.provided_names().into_iter();
-                provided.extend(names.filter(|name| name.len() <= PROVIDED_NAME));
+                // Nobody can ask for a longer one, and a database's index takes no endless ones.
+                provided.extend(names.filter(|name| name.len() <= MAX_NAME_BYTES));
                 manifest
             }
         };
@@ -118,6 +119,3 @@ fn read_abandoned(stored: &str) -> Abandoned {
         replacement => Abandoned::ReplacedBy(replacement.to_owned()),
     }
 }
-
-/// Longest provided name that can be asked for, in bytes: a database's index takes no endless ones.
-const PROVIDED_NAME: usize = 255;

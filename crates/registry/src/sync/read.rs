@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use kapelle_composer::{Manifest, branch_version, tag_matches, tag_version};
+use kapelle_composer::{MAX_NAME_BYTES, Manifest, branch_version, tag_matches, tag_version};
 use kapelle_vcs::{FileAtCommit, FileContent, Mirror, Objects, Oid, VcsError};
 
 use super::observe::Failure;
@@ -16,8 +16,6 @@ use crate::limits;
 const CHUNK: usize = 100;
 /// What all composer.json of a package may have together: this many times the limit of one.
 const MANIFESTS: u64 = 128;
-/// Bytes of a package's name that somebody may mean.
-const LONGEST_NAME: usize = 255;
 
 /// A tag or branch that is new, has moved, or takes the place of one that is gone.
 #[derive(Debug)]
@@ -151,8 +149,8 @@ fn observe(name: String, commit: String, committed_at: i64, read: &Read) -> Obse
 /// To Composer, an empty name is none. Each ref keeps its own, so none is longer than a name can be.
 fn declared_name(manifest: &Manifest) -> Result<Option<String>, String> {
     match manifest.name().filter(|name| !name.trim().is_empty()) {
-        Some(name) if name.len() > LONGEST_NAME => Err(format!(
-            "the name in composer.json has {} bytes; a package's has at most {LONGEST_NAME}",
+        Some(name) if name.len() > MAX_NAME_BYTES => Err(format!(
+            "the name in composer.json has {} bytes; a package's has at most {MAX_NAME_BYTES}",
             name.len()
         )),
         name => Ok(name.map(str::to_owned)),
