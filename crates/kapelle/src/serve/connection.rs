@@ -21,8 +21,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-use super::flow::Flowing;
-use super::patience::Greeted;
+use super::patience::Patient;
 use super::timer::ReusingTimer;
 
 /// How long a TLS handshake may take.
@@ -84,9 +83,9 @@ impl Protocol {
         S::Future: Send + 'static,
         S::Error: Into<BoxError>,
     {
-        let stream = Flowing::new(stream, STALL);
         let Some(tls) = &self.tls else {
-            let connection = self.http1.serve_connection(TokioIo::new(stream), service);
+            let stream = TokioIo::new(Patient::new(stream, STALL));
+            let connection = self.http1.serve_connection(stream, service);
             let ended = until_the_end(connection, http1::Connection::graceful_shutdown, phase);
             return log(ended.await);
         };
@@ -98,7 +97,7 @@ impl Protocol {
         let Ok(Ok(stream)) = stream else {
             return;
         };
-        let stream = TokioIo::new(Greeted::new(stream, self.limit));
+        let stream = TokioIo::new(Patient::new(stream, STALL).greeted(self.limit));
         let connection = self.either.serve_connection(stream, service);
         let ended = until_the_end(connection, auto::Connection::graceful_shutdown, phase);
         log(ended.await);

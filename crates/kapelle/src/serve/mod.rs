@@ -5,7 +5,6 @@ mod arguments;
 mod background;
 mod connection;
 mod demo;
-mod flow;
 mod front;
 mod import;
 mod job_threads;
