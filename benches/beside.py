@@ -11,12 +11,12 @@ all that it measures, where it may have one: it is the server that is measured, 
 import argparse
 import contextlib
 import json
+import multiprocessing
 import os
 import pathlib
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 
 import repositories
@@ -29,29 +29,54 @@ PACE = 0.01
 DOCUMENT = "/repo/acme/p2/acme/lib-90.json"
 
 
-class Reader(threading.Thread):
-    """Somebody who asks for a document at a steady pace; how long each answer took, in milliseconds."""
+class Observer(multiprocessing.get_context("fork").Process):
+    """Somebody who does something again and again; how long each took, in milliseconds. In a process of its own: what
+    the benchmark does meanwhile must not keep it waiting."""
+
+    #: Against those who do what is measured.
+    PRIORITY = -1
 
     def __init__(self, kapelle):
         super().__init__(daemon=True)
-        self.took, self.over = [], threading.Event()
-        self.socket = socket.create_connection(("127.0.0.1", kapelle.port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.request = (f"GET {DOCUMENT} HTTP/1.1\r\nHost: bench\r\nAccept-Encoding: gzip\r\n"
-                        f"Authorization: {basic(kapelle.token)}\r\n\r\n").encode()
-        self.length = None
+        self.kapelle, self.over = kapelle, multiprocessing.Event()
+        self.taken, self.told = multiprocessing.Pipe(duplex=False)
         self.start()
+        self.told.close()
 
     def run(self):
         with contextlib.suppress(PermissionError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -15)
+            os.setpriority(os.PRIO_PROCESS, 0, self.PRIORITY)
+        self.begin()
+        took = []
         while not self.over.wait(PACE):
             started = time.monotonic()
-            self.socket.sendall(self.request)
-            self.receive()
-            self.took.append((time.monotonic() - started) * 1000)
+            self.act()
+            took.append((time.monotonic() - started) * 1000)
+        self.told.send(took)
 
-    def receive(self):
+    def begin(self):
+        """Whatever is done once, before."""
+
+    def stop(self):
+        self.over.set()
+        took = self.taken.recv()
+        self.join()
+        return took
+
+
+class Reader(Observer):
+    """Somebody who asks for a document."""
+
+    PRIORITY = -15
+
+    def begin(self):
+        self.socket = socket.create_connection(("127.0.0.1", self.kapelle.port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.request = (f"GET {DOCUMENT} HTTP/1.1\r\nHost: bench\r\nAccept-Encoding: gzip\r\n"
+                        f"Authorization: {basic(self.kapelle.token)}\r\n\r\n").encode()
+
+    def act(self):
+        self.socket.sendall(self.request)
         answer = b""
         while b"\r\n\r\n" not in answer:
             answer += self.socket.recv(1 << 16)
@@ -61,33 +86,15 @@ class Reader(threading.Thread):
         while len(body) < length:
             body += self.socket.recv(1 << 16)
 
-    def stop(self):
-        self.over.set()
-        self.join()
-        return self.took
 
+class Maker(Observer):
+    """Somebody who makes tokens."""
 
-class Maker(threading.Thread):
-    """Somebody who makes tokens; how long each took, in milliseconds."""
+    def begin(self):
+        self.command = self.kapelle.command("token", "create", "--organization", "acme")
 
-    def __init__(self, kapelle):
-        super().__init__(daemon=True)
-        self.kapelle, self.took, self.over = kapelle, [], threading.Event()
-        self.start()
-
-    def run(self):
-        command = self.kapelle.command("token", "create", "--organization", "acme")
-        with contextlib.suppress(PermissionError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -1)
-        while not self.over.wait(PACE):
-            started = time.monotonic()
-            subprocess.run(command, check=True, capture_output=True, env=self.kapelle.environment)
-            self.took.append((time.monotonic() - started) * 1000)
-
-    def stop(self):
-        self.over.set()
-        self.join()
-        return self.took
+    def act(self):
+        subprocess.run(self.command, check=True, capture_output=True, env=self.kapelle.environment)
 
 
 def percentile(values, part):

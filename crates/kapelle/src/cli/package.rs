@@ -14,6 +14,8 @@ use crate::progress::{self, Waited};
 
 /// Packages read from the database at once.
 const PAGE: i64 = 1_000;
+/// Synchronizations that are queued in one transaction.
+const QUEUED: usize = 500;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PackageCommand {
@@ -179,11 +181,11 @@ impl Sync {
             }
             None => all(app, organization.id, false).await?,
         };
-        let mut queued = Vec::new();
-        for package in packages {
-            let job = package::sync(&app.registry, OPERATOR, &package).await?;
-            queued.push((package, job));
+        let mut jobs = Vec::with_capacity(packages.len());
+        for page in packages.chunks(QUEUED) {
+            jobs.extend(package::sync_page(&app.registry, OPERATOR, page).await?);
         }
+        let queued: Vec<_> = packages.into_iter().zip(jobs).collect();
         if self.wait {
             return finish(app, queued, self.which.all).await;
         }

@@ -8,6 +8,7 @@ mod build_one_dist;
 mod context;
 mod progress;
 mod schedule;
+mod slots;
 mod sync_package;
 mod tidy;
 mod worker;

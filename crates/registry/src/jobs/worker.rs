@@ -3,14 +3,12 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::FutureExt;
 use kapelle_storage::StorageError;
 use kapelle_storage::db::job_log::{self, LogLine};
 use kapelle_storage::db::jobs::{self as rows, Claimant, Job as Row, Lease, Outcome};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::context::end_well;
 use super::{
@@ -22,8 +20,6 @@ use crate::registry::Registry;
 
 /// How many heartbeats there are in a lease.
 const HEARTBEATS: u32 = 12;
-/// How often the queue is looked at when nothing woke us.
-const POLL: Duration = Duration::from_secs(1);
 
 /// How a run of a job ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,56 +52,14 @@ pub struct Ran {
 /// Runs jobs of a registry.
 #[derive(Clone, Debug)]
 pub struct Worker {
-    registry: Registry,
+    pub(super) registry: Registry,
     node: String,
-    /// Held by the slot that looks for a job: what wakes one wakes all, and for one job they would all ask for the
-    /// database's one writer.
-    looking: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Worker {
     /// A worker that claims jobs under the name `node`, unique among the processes on one database.
     pub fn new(registry: Registry, node: String) -> Self {
-        Self {
-            registry,
-            node,
-            looking: Arc::default(),
-        }
-    }
-
-    /// Claims and runs jobs, `slots` at once, until `shutdown`; then waits for those that run. Of several slots one
-    /// is kept for synchronizations, so that a push never waits for long builds to end.
-    pub async fn run(&self, slots: usize, shutdown: CancellationToken) {
-        let running = TaskTracker::new();
-        for slot in 0..slots.max(1) {
-            let worker = self.clone();
-            let shutdown = shutdown.clone();
-            let least_urgent = if slot > 0 || slots == 1 {
-                Priority::Patient
-            } else {
-                Priority::Routine
-            };
-            running.spawn(async move { worker.run_slot(least_urgent, shutdown).await });
-        }
-        running.close();
-        running.wait().await;
-    }
-
-    async fn run_slot(&self, least_urgent: Priority, shutdown: CancellationToken) {
-        while !shutdown.is_cancelled() {
-            // Registered before looking, so that a job queued in between still wakes us.
-            let woken = self.registry.job_queued.notified();
-            match self.run_next_of(least_urgent).await {
-                Ok(Some(_)) => continue,
-                Ok(None) => {}
-                Err(error) => tracing::error!(%error, "the job queue cannot be read"),
-            }
-            tokio::select! {
-                () = shutdown.cancelled() => {}
-                () = woken => {}
-                () = tokio::time::sleep(POLL) => {}
-            }
-        }
+        Self { registry, node }
     }
 
     /// Runs what is due now, and what that queues, until nothing is left; returns how each ended.
@@ -139,21 +93,18 @@ impl Worker {
         }
     }
 
-    /// Takes over expired leases, claims the next job that is due and runs it to its end. While there is no room on
-    /// the disks, none is claimed.
+    /// Claims the next job that is due and runs it to its end.
     pub async fn run_next(&self) -> Result<Option<Ran>, StorageError> {
-        self.run_next_of(Priority::Patient).await
-    }
-
-    async fn run_next_of(&self, least_urgent: Priority) -> Result<Option<Ran>, StorageError> {
-        match self.claim(least_urgent as i64).await? {
+        match self.claim(Priority::Patient).await? {
             Some(row) => self.run_claimed(row).await.map(Some),
             None => Ok(None),
         }
     }
 
-    async fn claim(&self, least_urgent: i64) -> Result<Option<Row>, StorageError> {
-        let _looking = self.looking.lock().await;
+    /// Takes over expired leases, and claims the next job that is due and no less urgent than that. While there is no room
+    /// on the disks, none is claimed.
+    pub(super) async fn claim(&self, least_urgent: Priority) -> Result<Option<Row>, StorageError> {
+        let least_urgent = least_urgent as i64;
         let now = self.registry.now();
         let mut connection = self.registry.database().read().await?;
         let due = rows::due(&mut connection, least_urgent, now).await?;
@@ -192,7 +143,8 @@ impl Worker {
         Ok(released)
     }
 
-    async fn run_claimed(&self, row: Row) -> Result<Ran, StorageError> {
+    /// Runs a job that was claimed to its end.
+    pub(super) async fn run_claimed(&self, row: Row) -> Result<Ran, StorageError> {
         let stop = Arc::new(AtomicBool::new(false));
         let concluded = Arc::new(AtomicBool::new(false));
         let context = JobContext {

@@ -236,16 +236,31 @@ pub async fn sync(
     actor: &Actor,
     package: &Package,
 ) -> Result<i64, PackageError> {
-    access::synchronize(actor, package.organization_id)?;
+    let jobs = sync_page(registry, actor, std::slice::from_ref(package)).await?;
+    Ok(jobs[0])
+}
+
+/// Queues synchronizations of a page of packages, in the order of their keys, in one transaction; gives their jobs.
+pub async fn sync_page(
+    registry: &Registry,
+    actor: &Actor,
+    packages: &[Package],
+) -> Result<Vec<i64>, PackageError> {
+    for package in packages {
+        access::synchronize(actor, package.organization_id)?;
+    }
     let mut transaction = registry.database().write().await?;
-    let job = SyncPackage {
-        organization_id: package.organization_id,
-        package_id: package.id,
-    };
-    let id = jobs::enqueue(registry, &mut transaction, &job).await?;
+    let mut queued = Vec::with_capacity(packages.len());
+    for package in packages {
+        let job = SyncPackage {
+            organization_id: package.organization_id,
+            package_id: package.id,
+        };
+        queued.push(jobs::enqueue(registry, &mut transaction, &job).await?);
+    }
     transaction.commit().await?;
     registry.wake_workers();
-    Ok(id)
+    Ok(queued)
 }
 
 async fn record(

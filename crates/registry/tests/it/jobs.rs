@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use kapelle_registry::clock::{DAY, HOUR, MINUTE, SECOND};
-use kapelle_registry::jobs::{self, End, Worker};
+use kapelle_registry::jobs::{self, BuildDists, End, Priority, Tidy, Worker};
 use kapelle_registry::{Actor, package};
 use kapelle_storage::db::audit;
 use kapelle_storage::db::changes;
@@ -13,6 +13,7 @@ use kapelle_storage::db::jobs as rows;
 use kapelle_testing::git::GitRepository;
 use kapelle_testing::on_both_databases;
 use kapelle_vcs::GitConfig;
+use tokio_util::sync::CancellationToken;
 
 use crate::world::{Arrangement, World, claimant};
 
@@ -101,6 +102,39 @@ on_both_databases! {
         assert_eq!(world.now(&package).await.synced_at, before);
         let row = jobs::show(&world.registry, &Actor::Operator, job).await.unwrap();
         assert_eq!(row.state, "queued");
+    }
+
+    async fn of_several_slots_the_last_free_one_is_not_for_patient_jobs(url: String) {
+        let arrangement = Arrangement { change_git: with_a_gate, ..Arrangement::default() };
+        let world = World::arranged(&url, arrangement).await;
+        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
+        let package = world.add(&repository).await;
+        world.work().await;
+        let gate = world.folder().join("gate");
+        assert!(std::process::Command::new("mkfifo").arg(&gate).status().unwrap().success());
+        package::sync(&world.registry, &Actor::Operator, &package).await.unwrap();
+        let (worker, stop) = (world.worker.clone(), CancellationToken::new());
+        let running = tokio::spawn({
+            let stop = stop.clone();
+            async move { worker.run(2, stop).await }
+        });
+        let at = gate.clone();
+        tokio::task::spawn_blocking(move || fs::read(at)).await.unwrap().unwrap();
+
+        let dists = BuildDists { organization_id: world.organization_id, package_id: package.id };
+        let mut transaction = world.registry.database().write().await.unwrap();
+        let patient = jobs::enqueue(&world.registry, &mut transaction, &dists).await.unwrap();
+        let routine = jobs::enqueue_as(&world.registry, &mut transaction, &Tidy {}, Priority::Routine).await.unwrap();
+        transaction.commit().await.unwrap();
+        world.registry.wake_workers();
+        world.is_over(routine).await;
+        let row = jobs::show(&world.registry, &Actor::Operator, patient).await.unwrap();
+        assert_eq!(row.state, "queued");
+
+        tokio::task::spawn_blocking(move || fs::write(gate, "")).await.unwrap().unwrap();
+        world.is_over(patient).await;
+        stop.cancel();
+        running.await.unwrap();
     }
 
     async fn a_look_that_finds_nothing_new_ends_its_job(url: String) {

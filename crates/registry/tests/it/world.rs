@@ -2,11 +2,12 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use futures::TryStreamExt;
 use kapelle_outbound::{AddressPolicy, Client, ClientConfig};
 use kapelle_registry::disk::{Probe, Reserve, Watched};
-use kapelle_registry::jobs::{End, Ran, Worker};
+use kapelle_registry::jobs::{self, End, Ran, Worker};
 use kapelle_registry::secrets::Secrets;
 use kapelle_registry::{
     Actor, Clock, Disk, Limits, Parts, Random, Registry, dist, document, organization, package,
@@ -240,6 +241,19 @@ impl World {
         package::find(&self.registry, &Actor::Operator, self.organization_id, &id)
             .await
             .unwrap()
+    }
+
+    /// Waits until a job that somebody else runs is over, also when that leaves no row.
+    pub(crate) async fn is_over(&self, job: i64) {
+        for _ in 0..1_000 {
+            match jobs::show(&self.registry, &Actor::Operator, job).await {
+                Ok(row) if row.finished_at.is_none() => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                _ => return,
+            }
+        }
+        panic!("job {job} does not end");
     }
 
     /// Runs every job that is due; all of them have to go well.
