@@ -2,9 +2,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kapelle_storage::StorageError;
 use kapelle_storage::db::credentials::{self as rows, Credential as Row};
 use kapelle_storage::db::packages::Package;
+use kapelle_storage::{Handle, StorageError};
 use kapelle_vcs::{Credential, Protocol, RepositoryUrl};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -234,15 +234,15 @@ pub async fn remove(
 /// The credential that opens a package's repository: the one it names, else the newest of the right kind for its host.
 pub(crate) async fn for_repository(
     registry: &Registry,
+    on: &mut impl Handle,
     package: &Package,
     url: &RepositoryUrl,
 ) -> Result<Option<Credential>, JobError> {
-    let mut connection = registry.database().read().await?;
     let row = if let Some(id) = package.credential_id {
-        rows::find(&mut connection, package.organization_id, id).await?
+        rows::find(on, package.organization_id, id).await?
     } else {
         let host = url.authority();
-        let for_host = rows::find_by_host(&mut connection, package.organization_id, &host).await?;
+        let for_host = rows::find_by_host(on, package.organization_id, &host).await?;
         let is_ssh = url.protocol() == Protocol::Ssh;
         for_host
             .into_iter()

@@ -159,14 +159,12 @@ async fn read<E>(
     let Some(mut stdout) = stdout else {
         return Ok(());
     };
-    let mut piece = vec![0; 64 * 1024];
-    loop {
-        let length = stdout.read(&mut piece).await.map_err(Stopped::Failed)?;
-        if length == 0 {
-            return Ok(());
-        }
-        sink(&piece[..length]).map_err(Stopped::Refused)?;
+    let mut piece = Vec::with_capacity(64 * 1024);
+    while stdout.read_buf(&mut piece).await.map_err(Stopped::Failed)? > 0 {
+        sink(&piece).map_err(Stopped::Refused)?;
+        piece.clear();
     }
+    Ok(())
 }
 
 /// Reads to the end and keeps the last part, from the beginning of a line on.
@@ -175,15 +173,10 @@ async fn said<E>(stderr: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, Stop
     let Some(mut stderr) = stderr else {
         return Ok(kept);
     };
-    let mut piece = vec![0; 8 * 1024];
-    loop {
-        let length = stderr.read(&mut piece).await.map_err(Stopped::Failed)?;
-        if length == 0 {
-            return Ok(kept);
-        }
-        kept.extend_from_slice(&piece[..length]);
+    while stderr.read_buf(&mut kept).await.map_err(Stopped::Failed)? > 0 {
         shorten(&mut kept);
     }
+    Ok(kept)
 }
 
 /// Cuts off the front once there is too much, through the end of a line: half a secret could not be masked.

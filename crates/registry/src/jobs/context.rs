@@ -8,6 +8,7 @@ use kapelle_storage::db::job_log::{self, LogLine};
 use kapelle_storage::db::jobs as rows;
 use kapelle_storage::{StorageError, Transaction};
 
+use super::slots::Slot;
 use super::{JobError, Priority};
 use crate::clock::Millis;
 use crate::registry::Registry;
@@ -29,6 +30,8 @@ pub struct JobContext {
     pub(super) told: Arc<Mutex<Instant>>,
     /// Whether it has [`conclude`](Self::conclude)d.
     pub(super) concluded: Arc<AtomicBool>,
+    /// Who goes on with the next job.
+    pub(super) follows: Option<Slot>,
 }
 
 impl JobContext {
@@ -60,6 +63,9 @@ impl JobContext {
         let now = self.registry.now();
         if !end_well(transaction, self.id, self.attempt, &clip(message), now).await? {
             return Err(JobError::Superseded);
+        }
+        if let Some(slot) = &self.follows {
+            slot.claim_next(transaction).await?;
         }
         self.concluded.store(true, Ordering::SeqCst);
         Ok(())

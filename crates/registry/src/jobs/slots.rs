@@ -1,8 +1,10 @@
 //! Several jobs at once: who looks for the next one, when, and which may have the last free slot.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kapelle_storage::db::jobs::Job as Row;
+use kapelle_storage::{StorageError, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -11,6 +13,9 @@ use super::{Priority, Worker};
 
 /// How often the queue is looked at when nothing woke us.
 const POLL: Duration = Duration::from_secs(1);
+/// Jobs that a slot runs one after the other before it is free again: who looks for all slots also takes over what
+/// lost workers have left.
+const IN_A_ROW: usize = 20;
 
 impl Worker {
     /// Claims and runs jobs, `slots` at once, until `shutdown`; then waits for those that run. Of several slots one
@@ -21,7 +26,7 @@ impl Worker {
         let slots = slots.max(1);
         let free = Arc::new(Semaphore::new(slots));
         let running = TaskTracker::new();
-        while let Some(slot) = shutdown.run_until_cancelled(slot(&free)).await {
+        while let Some(permit) = shutdown.run_until_cancelled(permit(&free)).await {
             // Registered before looking, so that a job queued in between still wakes us.
             let woken = self.registry.job_queued.notified();
             let least_urgent = if free.available_permits() > 0 || slots == 1 {
@@ -31,14 +36,16 @@ impl Worker {
             };
             match self.claim(least_urgent).await {
                 Ok(Some(row)) => {
-                    let worker = self.clone();
+                    let slot = Slot {
+                        worker: self.clone(),
+                        shutdown: shutdown.clone(),
+                        next: Arc::default(),
+                    };
                     running.spawn(async move {
-                        if let Err(error) = worker.run_claimed(row).await {
-                            tracing::error!(%error, "how a job ended could not be noted");
-                        }
-                        drop(slot);
+                        slot.run(row).await;
+                        drop(permit);
                         // What had to wait for this job to end, or for a second slot.
-                        worker.registry.wake_workers();
+                        slot.worker.registry.wake_workers();
                     });
                     continue;
                 }
@@ -56,7 +63,55 @@ impl Worker {
     }
 }
 
-async fn slot(free: &Arc<Semaphore>) -> OwnedSemaphorePermit {
-    let free = Arc::clone(free).acquire_owned().await;
-    free.expect("this semaphore is never closed")
+async fn permit(free: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    let permit = Arc::clone(free).acquire_owned().await;
+    permit.expect("this semaphore is never closed")
+}
+
+/// One of the jobs at once, and what comes after it.
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    worker: Worker,
+    shutdown: CancellationToken,
+    /// Claimed by the job that runs, in the transaction that ends it.
+    next: Arc<Mutex<Option<Row>>>,
+}
+
+impl Slot {
+    /// Claims the next job in the transaction that ends the one that runs: a look at a repository where nothing has
+    /// changed takes hardly longer than another such transaction.
+    pub(super) async fn claim_next(
+        &self,
+        transaction: &mut Transaction,
+    ) -> Result<(), StorageError> {
+        let registry = &self.worker.registry;
+        if self.shutdown.is_cancelled() || registry.database().writable().is_err() {
+            return Ok(());
+        }
+        let row = self.worker.claim_in(transaction, Priority::Routine).await?;
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = row;
+        Ok(())
+    }
+
+    /// Runs a job, and those that are claimed with the end of the one before.
+    async fn run(&self, first: Row) {
+        let mut row = first;
+        for left in (0..IN_A_ROW).rev() {
+            let follows = (left > 0).then_some(self);
+            let ended = self.worker.run_claimed(row, follows).await;
+            if let Err(error) = &ended {
+                tracing::error!(%error, "how a job ended could not be noted");
+            }
+            match self.take_next() {
+                Some(next) => row = next,
+                None => return,
+            }
+        }
+    }
+
+    /// What was claimed, if it was.
+    pub(super) fn take_next(&self) -> Option<Row> {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        next.take()
+    }
 }

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use futures::FutureExt;
-use kapelle_storage::StorageError;
 use kapelle_storage::db::job_log::{self, LogLine};
 use kapelle_storage::db::jobs::{self as rows, Claimant, Job as Row, Lease, Outcome};
+use kapelle_storage::{StorageError, Transaction};
 
 use super::context::end_well;
+use super::slots::Slot;
 use super::{
     BuildDists, BuildOneDist, Job, JobContext, JobError, Priority, SyncPackage, Tidy, back_off,
     clip,
@@ -88,7 +89,7 @@ impl Worker {
         .await?;
         transaction.commit().await?;
         match row {
-            Some(row) => self.run_claimed(row).await.map(Some),
+            Some(row) => self.run_claimed(row, None).await.map(Some),
             None => Ok(None),
         }
     }
@@ -96,7 +97,7 @@ impl Worker {
     /// Claims the next job that is due and runs it to its end.
     pub async fn run_next(&self) -> Result<Option<Ran>, StorageError> {
         match self.claim(Priority::Patient).await? {
-            Some(row) => self.run_claimed(row).await.map(Some),
+            Some(row) => self.run_claimed(row, None).await.map(Some),
             None => Ok(None),
         }
     }
@@ -104,10 +105,9 @@ impl Worker {
     /// Takes over expired leases, and claims the next job that is due and no less urgent than that. While there is no room
     /// on the disks, none is claimed.
     pub(super) async fn claim(&self, least_urgent: Priority) -> Result<Option<Row>, StorageError> {
-        let least_urgent = least_urgent as i64;
         let now = self.registry.now();
         let mut connection = self.registry.database().read().await?;
-        let due = rows::due(&mut connection, least_urgent, now).await?;
+        let due = rows::due(&mut connection, least_urgent as i64, now).await?;
         drop(connection);
         if !due.leases && !due.jobs {
             return Ok(None);
@@ -122,15 +122,25 @@ impl Worker {
         if due.leases {
             rows::reclaim_expired(&mut transaction, now).await?;
         }
+        let row = self.claim_in(&mut transaction, least_urgent).await?;
+        transaction.commit().await?;
+        Ok(row)
+    }
+
+    /// Claims the next job that is due and no less urgent than that.
+    pub(super) async fn claim_in(
+        &self,
+        transaction: &mut Transaction,
+        least_urgent: Priority,
+    ) -> Result<Option<Row>, StorageError> {
+        let now = self.registry.now();
         let claimant = Claimant {
             owner: &self.node,
             depot: self.registry.depot(),
             present_since: now - ABSENT_AFTER,
         };
         let until = now + self.registry.lease();
-        let row = rows::claim(&mut transaction, claimant, least_urgent, now, until).await?;
-        transaction.commit().await?;
-        Ok(row)
+        rows::claim(transaction, claimant, least_urgent as i64, now, until).await
     }
 
     /// Gives everything that this worker runs back to the queue; what it still does can no longer be committed.
@@ -143,8 +153,12 @@ impl Worker {
         Ok(released)
     }
 
-    /// Runs a job that was claimed to its end.
-    pub(super) async fn run_claimed(&self, row: Row) -> Result<Ran, StorageError> {
+    /// Runs a job that was claimed to its end; the slot that follows may have the next one then.
+    pub(super) async fn run_claimed(
+        &self,
+        row: Row,
+        follows: Option<&Slot>,
+    ) -> Result<Ran, StorageError> {
         let stop = Arc::new(AtomicBool::new(false));
         let concluded = Arc::new(AtomicBool::new(false));
         let context = JobContext {
@@ -154,6 +168,7 @@ impl Worker {
             stop: Arc::clone(&stop),
             told: Arc::new(Mutex::new(Instant::now())),
             concluded: Arc::clone(&concluded),
+            follows: follows.cloned(),
         };
         // The job first: once it has ended itself, a sign of life finds nothing any more.
         let outcome = tokio::select! {
@@ -166,6 +181,8 @@ impl Worker {
         let ran = if end == End::Success && concluded.load(Ordering::SeqCst) {
             ran(&row, end, message)
         } else {
+            // What did not come to its commit has claimed nothing.
+            drop(follows.and_then(Slot::take_next));
             self.record_in_time(&row, end, &message).await?
         };
         tracing::info!(job = ran.id, kind = ran.kind, package = row.package_id, end = ?ran.end, "{}", ran.message);

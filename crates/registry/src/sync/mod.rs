@@ -20,6 +20,7 @@ mod upstream;
 
 use futures::FutureExt;
 use kapelle_composer::PackageName;
+use kapelle_storage::Connection;
 use kapelle_storage::db::package_references;
 use kapelle_storage::db::packages::{self, Package};
 
@@ -44,11 +45,12 @@ enum Look {
 /// Synchronizes one package with its repository; the text says what changed.
 pub(crate) async fn run(context: &JobContext, package_id: i64) -> Result<String, JobError> {
     let registry = &context.registry;
-    let package = packages::find_by_id(&mut registry.database().read().await?, package_id).await?;
+    let mut connection = registry.database().read().await?;
+    let package = packages::find_by_id(&mut connection, package_id).await?;
     let Some(package) = package.filter(|package| package.removed_at.is_none()) else {
         return Ok("the package was removed: nothing to do".to_owned());
     };
-    let outcome = synchronize(context, &package).await;
+    let outcome = synchronize(context, connection, &package).await;
     if let Err(error @ (JobError::Retry(_) | JobError::Postpone(_) | JobError::Fail(_))) = &outcome
     {
         publish::record_failure(context, &package, &error.to_string()).await?;
@@ -84,8 +86,12 @@ pub(crate) async fn republish(context: &JobContext, package_id: i64) -> Result<(
     document::refresh_package(&context.registry, package_id, Some(context)).await
 }
 
-async fn synchronize(context: &JobContext, package: &Package) -> Result<Look, JobError> {
-    let Some(mut observation) = observe::observe(context, package).await? else {
+async fn synchronize(
+    context: &JobContext,
+    connection: Connection,
+    package: &Package,
+) -> Result<Look, JobError> {
+    let Some(mut observation) = observe::observe(context, connection, package).await? else {
         return Ok(Look::Same);
     };
     if observation.is_unchanged(package) {

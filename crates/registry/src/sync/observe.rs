@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use futures::FutureExt;
-use kapelle_storage::StorageError;
 use kapelle_storage::db::package_refs::PackageRef;
 use kapelle_storage::db::packages::Package;
 use kapelle_storage::db::versions::Version;
 use kapelle_storage::db::{package_refs, versions};
+use kapelle_storage::{Connection, StorageError};
 use kapelle_vcs::{Listing, Mirror, VcsError};
 
 use super::difference::{self, Difference, is_default};
@@ -95,9 +95,11 @@ impl From<StorageError> for Failure {
 /// fetched. A damaged mirror is made anew.
 pub(super) async fn observe(
     context: &JobContext,
+    mut connection: Connection,
     package: &Package,
 ) -> Result<Option<Observation>, JobError> {
-    let mut upstream = Upstream::of(context, package).await?;
+    let mut upstream = Upstream::read(context, &mut connection, package).await?;
+    drop(connection);
     let listing = timed("list", upstream.list(context).boxed()).await?;
     if listing.refs.is_empty() && package.name.is_some() {
         return Err(JobError::Fail(format!(

@@ -1,5 +1,6 @@
 //! A package's repository as it can be reached: its address, our credential for it, the ssh keys we know it by.
 
+use kapelle_storage::Connection;
 use kapelle_storage::db::packages::Package;
 use kapelle_storage::db::ssh_host_keys;
 use kapelle_vcs::{Access, Credential, HostKey, Listing, Protocols, RepositoryUrl, VcsError};
@@ -22,12 +23,23 @@ pub(super) struct Upstream {
 impl Upstream {
     /// The repository of `package`.
     pub(super) async fn of(context: &JobContext, package: &Package) -> Result<Self, JobError> {
+        let mut connection = context.registry.database().read().await?;
+        Self::read(context, &mut connection, package).await
+    }
+
+    /// The same with a connection that the caller has already.
+    pub(super) async fn read(
+        context: &JobContext,
+        connection: &mut Connection,
+        package: &Package,
+    ) -> Result<Self, JobError> {
         // What may be added was decided then; what may be contacted is decided by git's own setting.
         let url = RepositoryUrl::parse(&package.repository_url, &Protocols::all())
             .map_err(|error| JobError::Fail(error.to_string()))?;
         Ok(Self {
-            credential: credential::for_repository(&context.registry, package, &url).await?,
-            known_hosts: known_host_keys(context, &url).await?,
+            credential: credential::for_repository(&context.registry, connection, package, &url)
+                .await?,
+            known_hosts: known_host_keys(connection, &url).await?,
             url,
         })
     }
@@ -81,13 +93,13 @@ fn reject_unreadable(listing: &mut Listing) {
 }
 
 async fn known_host_keys(
-    context: &JobContext,
+    connection: &mut Connection,
     url: &RepositoryUrl,
 ) -> Result<Vec<HostKey>, JobError> {
     let Some(host) = HostKey::host_of(url) else {
         return Ok(Vec::new());
     };
-    let rows = ssh_host_keys::list(&mut context.registry.database().read().await?, &host).await?;
+    let rows = ssh_host_keys::list(connection, &host).await?;
     Ok(rows
         .into_iter()
         .map(|row| HostKey {

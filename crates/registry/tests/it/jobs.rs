@@ -137,6 +137,46 @@ on_both_databases! {
         running.await.unwrap();
     }
 
+    async fn a_slot_goes_from_look_to_look_until_it_has_to_stop(url: String) {
+        let arrangement = Arrangement { change_git: with_a_gate, ..Arrangement::default() };
+        let world = World::arranged(&url, arrangement).await;
+        let mut packages = Vec::new();
+        // More than a slot takes in a row.
+        let repositories: Vec<_> = (10..32)
+            .map(|number| GitRepository::with_releases(&[("1.0.0", &format!(r#"{{"name": "acme/lib-{number}"}}"#))]))
+            .collect();
+        for repository in &repositories {
+            packages.push(world.add(repository).await);
+        }
+        world.work().await;
+        world.clock.advance(SECOND);
+        let looks = package::sync_page(&world.registry, &Actor::Operator, &packages).await.unwrap();
+        let (worker, stop) = (world.worker.clone(), CancellationToken::new());
+        let running = tokio::spawn({
+            let stop = stop.clone();
+            async move { worker.run(1, stop).await }
+        });
+        for look in looks {
+            world.is_over(look).await;
+            let row = jobs::show(&world.registry, &Actor::Operator, look).await.unwrap();
+            assert_eq!((row.state.as_str(), row.attempt, row.message.as_str()), ("success", 1, "nothing changed"));
+        }
+
+        let gate = world.folder().join("gate");
+        assert!(std::process::Command::new("mkfifo").arg(&gate).status().unwrap().success());
+        let looks = package::sync_page(&world.registry, &Actor::Operator, &packages[..2]).await.unwrap();
+        let at = gate.clone();
+        tokio::task::spawn_blocking(move || fs::read(at)).await.unwrap().unwrap();
+        stop.cancel();
+        tokio::task::spawn_blocking(move || fs::write(gate, "")).await.unwrap().unwrap();
+        running.await.unwrap();
+        let mut states = Vec::new();
+        for look in looks {
+            states.push(jobs::show(&world.registry, &Actor::Operator, look).await.unwrap().state);
+        }
+        assert_eq!(states, ["success", "queued"]);
+    }
+
     async fn a_look_that_finds_nothing_new_ends_its_job(url: String) {
         let world = World::new(&url).await;
         let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
