@@ -34,6 +34,7 @@ pub(crate) const ALL: &[Migration] = &[
     migration!(2, "growth", "0002_growth.sql"),
     migration!(3, "depots", "0003_depots.sql"),
     migration!(4, "seals", "0004_seals.sql"),
+    migration!(5, "at_a_glance", "0005_at_a_glance.sql"),
 ];
 
 struct Applied {

@@ -3,7 +3,7 @@
 
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 
-use crate::statements::marked;
+use crate::statements::{Marked, marked};
 use crate::world::open;
 
 /// Tables that grow with packages, versions, work or time.
@@ -84,6 +84,44 @@ async fn no_statement_looks_at_every_row_of_a_table_that_grows() {
     for ((part, reason), met) in KNOWN.iter().zip(met) {
         assert!(met, "no longer there: {part} ({reason})");
     }
+}
+
+#[tokio::test]
+async fn names_and_whether_there_are_versions_are_read_from_indexes() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("kapelle.db").display());
+    open(&url).await.close().await;
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    let of_each_package =
+        |statement: &&Marked| statement.sqlite.contains("(SELECT 1 FROM versions");
+    let statements = marked();
+    let mut names = 0;
+    for statement in statements.iter().filter(of_each_package) {
+        let explained = format!("EXPLAIN QUERY PLAN {}", statement.sqlite);
+        let plan = sqlx::query(AssertSqlSafe(explained));
+        let plan = plan.fetch_all(&mut connection).await.unwrap();
+        let steps: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+        let covering = |table: &str| {
+            let search = format!("SEARCH {table} ");
+            let is = |step: &&String| step.starts_with(&search);
+            let mut searches = steps.iter().filter(is);
+            searches.any(|step| step.contains(" USING COVERING INDEX "))
+        };
+        let packages = steps.iter().any(|step| step.starts_with("SEARCH packages"));
+        assert!(
+            !packages || covering("versions"),
+            "{}: {steps:?}",
+            statement.place
+        );
+        if statement
+            .sqlite
+            .starts_with("SELECT id, name FROM packages")
+        {
+            assert!(covering("packages"), "{steps:?}");
+            names += 1;
+        }
+    }
+    assert_eq!(names, 1);
 }
 
 /// A scan, or a search for nothing but the organization, of which there may be one.
