@@ -1,6 +1,7 @@
 //! Exit codes: what kind of end a command came to.
 
 use kapelle_registry::access::Denied;
+use kapelle_registry::api_key::ApiKeyError;
 use kapelle_registry::credential::CredentialError;
 use kapelle_registry::host_key::HostKeyError;
 use kapelle_registry::jobs::ShowError;
@@ -91,6 +92,7 @@ fn is_misuse(error: &anyhow::Error) -> bool {
     };
     organization
         || error.downcast_ref().is_some_and(token)
+        || matches!(error.downcast_ref(), Some(ApiKeyError::Description))
         || matches!(error.downcast_ref(), Some(PackageError::Url(_)))
         || matches!(
             error.downcast_ref(),
@@ -112,6 +114,7 @@ fn names_nothing(error: &anyhow::Error) -> bool {
     );
     unknown_package
         || matches!(error.downcast_ref(), Some(TokenError::Unknown(_)))
+        || matches!(error.downcast_ref(), Some(ApiKeyError::Unknown(_)))
         || matches!(error.downcast_ref(), Some(CredentialError::Unknown(_)))
         || matches!(error.downcast_ref(), Some(OrganizationError::Unknown(_)))
         || matches!(error.downcast_ref(), Some(ShowError::Unknown(_)))

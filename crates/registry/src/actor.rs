@@ -38,6 +38,25 @@ impl std::str::FromStr for TokenAccess {
 #[error("the access of a token is `read` or `update`")]
 pub struct UnknownAccess;
 
+/// What a key of the management API may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyAccess {
+    /// See everything of the organization.
+    Read,
+    /// Change it, too.
+    Admin,
+}
+
+impl KeyAccess {
+    /// The word that the command line and the database use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// A Composer token that was found to be valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenActor {

@@ -1,26 +1,86 @@
 //! Keys of the management API. The secret signs requests, so it is kept encrypted, not hashed.
 
-use kapelle_storage::db::api_keys as rows;
+use kapelle_storage::db::api_keys::{self as rows, ApiKey};
 use kapelle_storage::{StorageError, Transaction};
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::actor::Actor;
+use crate::access::{self, Denied};
+use crate::actor::{Actor, KeyAccess};
 use crate::audit;
 use crate::registry::Registry;
-use crate::token::with_checksum;
+use crate::token::{is_description, with_checksum};
 
 /// Random bytes of a key and of a secret.
 const RANDOM: usize = 30;
 
-/// Makes an administrator's key for an organization in the caller's transaction; gives key and secret.
+/// Why an API key could not be made, listed or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiKeyError {
+    /// Not allowed.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// There is none of that id here.
+    #[error("there is no API key {0} in this organization: `kapelle api-key list` shows them")]
+    Unknown(i64),
+    /// The description is too long or has control characters.
+    #[error("the description of an API key is at most 255 characters without control characters")]
+    Description,
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// What a new API key is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct NewApiKey<'n> {
+    /// The organization that it may see and change.
+    pub organization_id: i64,
+    /// What it is for, in its owner's words.
+    pub description: &'n str,
+    /// What it may do.
+    pub access: KeyAccess,
+}
+
+/// An API key that was just made; its secret is not shown again.
+#[derive(Debug)]
+pub struct Created {
+    /// Its row.
+    pub id: i64,
+    /// The public half, which requests name.
+    pub key: String,
+    /// What they are signed with.
+    pub secret: SecretString,
+}
+
+/// Makes an API key.
+pub async fn create(
+    registry: &Registry,
+    actor: &Actor,
+    new: NewApiKey<'_>,
+) -> Result<Created, ApiKeyError> {
+    access::administer(actor, new.organization_id)?;
+    let mut transaction = registry.database().write().await?;
+    let created = insert(registry, &mut transaction, actor, new).await?;
+    transaction.commit().await?;
+    Ok(created)
+}
+
+/// Makes an API key in the caller's transaction.
 pub(crate) async fn insert(
     registry: &Registry,
     transaction: &mut Transaction,
     actor: &Actor,
-    organization_id: i64,
-    description: &str,
-) -> Result<(String, SecretString), StorageError> {
+    new: NewApiKey<'_>,
+) -> Result<Created, ApiKeyError> {
+    let NewApiKey {
+        organization_id,
+        description,
+        access,
+    } = new;
+    if !is_description(description) {
+        return Err(ApiKeyError::Description);
+    }
     let key = with_checksum("packagist_ack_", &registry.parts.random.hex::<RANDOM>());
     let secret: SecretString =
         with_checksum("packagist_acs_", &registry.parts.random.hex::<RANDOM>()).into();
@@ -30,23 +90,73 @@ pub(crate) async fn insert(
         key: &key,
         secret: &sealed,
         description,
-        access: "admin",
+        access: access.as_str(),
         created_at: registry.now(),
     };
     let id = rows::insert(transaction, row).await?;
-    audit::record(
+    let detail = json!({ "access": access.as_str() });
+    record(
         registry,
         transaction,
         actor,
-        audit::Entry {
-            organization_id: Some(organization_id),
-            action: "api-key.create",
-            subject: &id.to_string(),
-            detail: json!({ "access": "admin" }),
-        },
+        organization_id,
+        ("api-key.create", id),
+        detail,
     )
     .await?;
-    Ok((key, secret))
+    Ok(Created { id, key, secret })
+}
+
+/// The organization's API keys, oldest first.
+pub async fn list(
+    registry: &Registry,
+    actor: &Actor,
+    organization_id: i64,
+) -> Result<Vec<ApiKey>, ApiKeyError> {
+    access::administer(actor, organization_id)?;
+    Ok(rows::list(&mut registry.database().read().await?, organization_id).await?)
+}
+
+/// Removes an API key: the next request that is signed with it is refused.
+pub async fn remove(
+    registry: &Registry,
+    actor: &Actor,
+    organization_id: i64,
+    id: i64,
+) -> Result<(), ApiKeyError> {
+    access::administer(actor, organization_id)?;
+    let mut transaction = registry.database().write().await?;
+    if !rows::delete(&mut transaction, organization_id, id).await? {
+        return Err(ApiKeyError::Unknown(id));
+    }
+    record(
+        registry,
+        &mut transaction,
+        actor,
+        organization_id,
+        ("api-key.remove", id),
+        json!({}),
+    )
+    .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn record(
+    registry: &Registry,
+    transaction: &mut Transaction,
+    actor: &Actor,
+    organization_id: i64,
+    (action, id): (&str, i64),
+    detail: serde_json::Value,
+) -> Result<(), StorageError> {
+    let entry = audit::Entry {
+        organization_id: Some(organization_id),
+        action,
+        subject: &id.to_string(),
+        detail,
+    };
+    audit::record(registry, transaction, actor, entry).await
 }
 
 /// Binds a stored secret to its key.

@@ -9,8 +9,8 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use crate::access::{self, Denied};
-use crate::actor::{Actor, TokenAccess};
-use crate::api_key;
+use crate::actor::{Actor, KeyAccess, TokenAccess};
+use crate::api_key::{self, ApiKeyError, NewApiKey};
 use crate::audit;
 use crate::registry::Registry;
 use crate::secrets::SecretsError;
@@ -40,6 +40,9 @@ pub enum OrganizationError {
     /// The first token could not be made.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The first API key could not be made.
+    #[error(transparent)]
+    ApiKey(#[from] ApiKeyError),
     /// A secret could not be read.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
@@ -109,8 +112,12 @@ pub async fn setup(
         let team = teams::upsert(&mut transaction, organization.id, "Owners", now).await?;
         teams::add_member(&mut transaction, team, user, now).await?;
     }
-    let (api_key, api_secret) =
-        api_key::insert(registry, &mut transaction, actor, organization.id, "setup").await?;
+    let key = NewApiKey {
+        organization_id: organization.id,
+        description: "setup",
+        access: KeyAccess::Admin,
+    };
+    let key = api_key::insert(registry, &mut transaction, actor, key).await?;
     let composer_token = token::insert(
         registry,
         &mut transaction,
@@ -130,8 +137,8 @@ pub async fn setup(
     registry.catch_up().await?;
     Ok(Setup {
         organization,
-        api_key,
-        api_secret,
+        api_key: key.key,
+        api_secret: key.secret,
         composer_token,
     })
 }

@@ -97,9 +97,7 @@ pub(crate) async fn insert(
     new: &NewToken,
 ) -> Result<Created, TokenError> {
     let now = registry.now();
-    if new.description.chars().count() > DESCRIPTION
-        || new.description.chars().any(char::is_control)
-    {
+    if !is_description(&new.description) {
         return Err(TokenError::Description);
     }
     if new.expires_at.is_some_and(|expires_at| expires_at <= now) {
@@ -132,6 +130,11 @@ pub(crate) async fn insert(
         id,
         secret: secret.into(),
     })
+}
+
+/// Whether a text is short and plain enough to describe a token or a key.
+pub(crate) fn is_description(text: &str) -> bool {
+    text.chars().count() <= DESCRIPTION && !text.chars().any(char::is_control)
 }
 
 /// The organization's tokens, oldest first.

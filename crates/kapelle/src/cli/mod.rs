@@ -1,5 +1,6 @@
 //! The command line: what can be asked of Kapelle, one file per group of commands.
 
+mod api_key;
 mod config;
 mod credential;
 mod doctor;
@@ -74,6 +75,9 @@ enum Command {
     /// Tokens with which Composer reaches this registry
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Keys with which programs use the management API
+    #[command(subcommand)]
+    ApiKey(api_key::ApiKeyCommand),
     /// Credentials with which this registry reaches repositories
     #[command(subcommand)]
     Credential(credential::CredentialCommand),
@@ -122,6 +126,7 @@ impl CommandLine {
             Command::Import(arguments) => arguments.run(&app).await,
             Command::Package(command) => command.run(&app).await,
             Command::Token(command) => command.run(&app).await,
+            Command::ApiKey(command) => command.run(&app).await,
             Command::Credential(command) => command.run(&app).await,
             Command::HostKey(command) => command.run(&app).await,
             Command::Job(command) => command.run(&app).await,

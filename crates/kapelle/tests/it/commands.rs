@@ -267,6 +267,54 @@ async fn a_queued_job_is_listed_cancelled_and_done_by_whoever_waits() {
 }
 
 #[tokio::test]
+async fn the_secret_of_an_api_key_is_shown_once() {
+    let installation = Installation::with_organization().await;
+    let arguments = ["api-key", "create", "--description", "billing"];
+    let created = installation.json(&arguments).await;
+    assert_eq!(keys(&created), ["id", "key", "secret", "access"]);
+    assert_eq!(created["access"], "read");
+    let [key, secret] = ["key", "secret"].map(|name| created[name].as_str().unwrap());
+    assert!(key.starts_with("packagist_ack_") && secret.starts_with("packagist_acs_"));
+
+    let listed = installation.json(&["api-key", "list"]).await;
+    assert_eq!(listed[0]["access"], "admin", "the one of `setup`");
+    let one = &listed[1];
+    let expected = [
+        "id",
+        "key",
+        "access",
+        "description",
+        "created_at",
+        "last_used_at",
+    ];
+    assert_eq!(keys(one), expected);
+    assert_eq!(
+        (&one["key"], &one["description"]),
+        (&json!(key), &json!("billing"))
+    );
+    let table = installation
+        .run(&["api-key", "list"])
+        .await
+        .succeeded()
+        .stdout;
+    assert!(!table.contains(secret) && table.contains(key), "{table}");
+
+    let id = created["id"].to_string();
+    let remove = ["api-key", "remove", &id];
+    installation.run(&remove).await.succeeded();
+    let sentence = installation.run(&remove).await.refused(3);
+    assert_eq!(
+        sentence,
+        format!("there is no API key {id} in this organization: `kapelle api-key list` shows them")
+    );
+    let long = "x".repeat(256);
+    installation
+        .run(&["api-key", "create", "--description", &long])
+        .await
+        .refused(2);
+}
+
+#[tokio::test]
 async fn a_token_is_shown_once_and_listed_by_its_end() {
     let installation = Installation::with_organization().await;
     let arguments = [
