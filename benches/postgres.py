@@ -27,7 +27,17 @@ class Postgres:
         settings = [f"-c {name}={value}" for name, value in SETTINGS.items()]
         options = " ".join([f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1", *settings])
         self.run("pg_ctl", "start", "--wait", f"--pgdata={self.data}", f"--log={self.folder}/server.log", f"--options={options}")
-        self.url = f"postgres://kapelle@127.0.0.1:{self.port}/postgres"
+        self.url = self.url_of("postgres")
+
+    def url_of(self, database):
+        return f"postgres://kapelle@127.0.0.1:{self.port}/{database}"
+
+    def empty(self, database):
+        """The URL of a database that has nothing in it."""
+        connection = [f"--host={self.folder}", f"--port={self.port}", "--username=kapelle"]
+        self.run("dropdb", "--if-exists", *connection, database)
+        self.run("createdb", *connection, database)
+        return self.url_of(database)
 
     def run(self, program, *arguments):
         # The server refuses to run as root.

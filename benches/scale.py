@@ -197,14 +197,17 @@ class Bench:
 
     def sync_rows(self):
         """One pushed tag until it is visible, and one new package, beside all others and alone."""
-        empty = Registry(self.options_without_database(), self.folder / "empty", 0, 0)
+        empty = Registry(self.options_for_another(), self.folder / "empty", 0, 0)
         taken, added = {}, {}
         sides = {"beside all": self.registry, "alone": empty}
+        # What was purged by a run before would not be published again.
+        number = random.randrange(10, 100)
+        name = f"lib-{number}"
         for side, registry in sides.items():
             upstreams = self.folder / f"upstreams-{len(taken)}"
             upstreams.mkdir()
-            repositories.make(upstreams / "lib-00.git", 0, 20)
-            registry.url, registry.upstreams = Folder(upstreams).url("lib-00.git"), upstreams
+            repositories.make(upstreams / f"{name}.git", number, 20)
+            registry.url, registry.upstreams = Folder(upstreams).url(f"{name}.git"), upstreams
             registry.serve()
             registry.run("package", "add", registry.url, "--organization", "acme", "--wait")
             registry.hook, taken[side] = Hook(registry), []
@@ -212,20 +215,21 @@ class Bench:
         for position in range(self.options.rounds * 4):
             for side, registry in sides.items():
                 tag = f"v100.0.{position}"
-                repositories.add_release(registry.upstreams / "lib-00.git", 0, tag, position)
-                taken[side].append(1000 * registry.hook.until_visible(registry.url, "/repo/acme/p2/acme/lib-00.json", tag))
+                repositories.add_release(registry.upstreams / f"{name}.git", number, tag, position)
+                taken[side].append(1000 * registry.hook.until_visible(registry.url, f"/repo/acme/p2/acme/{name}.json", tag))
                 registry.get("/repo/acme/packages.json")
                 time.sleep(0.3)
         row("one pushed tag, hook to visible, beside all others against alone, ms", taken["beside all"], taken["alone"], "flat")
         for side, registry in sides.items():
-            registry.run("package", "remove", "acme/lib-00", "--organization", "acme")
-            registry.run("package", "purge", "acme/lib-00", "--organization", "acme", "--yes")
+            registry.run("package", "remove", f"acme/{name}", "--organization", "acme")
+            registry.run("package", "purge", f"acme/{name}", "--organization", "acme", "--yes")
             registry.stop()
 
-    def options_without_database(self):
-        without = argparse.Namespace(**vars(self.options))
-        without.database = None
-        return without
+    def options_for_another(self):
+        """The same engine with nothing in it."""
+        other = argparse.Namespace(**vars(self.options))
+        other.database = self.options.server and self.options.server.empty("alone")
+        return other
 
     def find_rows(self):
         """Searching, listing and the root: how long one takes."""
@@ -259,8 +263,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=4)
     options = parser.parse_args()
-    server = Postgres(pathlib.Path(options.folder) / "postgres") if options.postgres else None
-    options.database = server and server.url
+    options.server = Postgres(pathlib.Path(options.folder) / "postgres") if options.postgres else None
+    options.database = options.server and options.server.url
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(options, pathlib.Path(folder))
         print("| work | ours | floor | ratio | required |\n|---|---|---|---|---|", flush=True)
@@ -269,8 +273,8 @@ def main():
                 getattr(bench, f"{name}_row" if name == "start" else f"{name}_rows")()
         finally:
             bench.registry.stop()
-            if server:
-                server.stop()
+            if options.server:
+                options.server.stop()
 
 
 if __name__ == "__main__":

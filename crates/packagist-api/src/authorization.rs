@@ -34,7 +34,7 @@ pub struct Signature {
 /// What a signature covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureVersion {
-    /// All but the query: clients before 1.41.0.
+    /// All but the query, which anybody on the way can change: clients before 1.41.0.
     V1,
     /// All.
     V2,

@@ -1,7 +1,8 @@
 //! Query strings as PHP reads them (`parse_str`), and the one form of them that a signature covers.
 //!
-//! The rules are those of PHP 8 and were compared with it. A server must take its parameters from here too: what another
-//! reader would see in a query is not what was signed.
+//! The rules are those of PHP 8.2 and were compared with it. A server must take its parameters from here too: what another
+//! reader would see in a query is not what was signed. Signatures of version 1 cover no query at all: nothing that such a request
+//! changes may depend on one.
 
 use indexmap::IndexMap;
 
@@ -11,6 +12,9 @@ use crate::encode::{decoded, encoded};
 const MOST: usize = 1_000;
 /// PHP's `max_input_nesting_level`: it drops what lies deeper.
 const DEEPEST: usize = 64;
+
+/// How names of cookies begin that PHP lets nobody imitate; it does not tell them from parameters.
+const PROTECTED: [&[u8]; 2] = [b"__Host-", b"__Secure-"];
 
 /// Why a query is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,8 +53,8 @@ pub enum Node {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entries {
     all: IndexMap<Key, Node>,
-    /// The index of the next element without one.
-    next: i64,
+    /// The index of the next element without one; `None`: no element has had one.
+    next: Option<i64>,
 }
 
 impl Query {
@@ -66,7 +70,8 @@ impl Query {
             let (name, value) =
                 equals.map_or((piece, &b""[..]), |at| (&piece[..at], &piece[at + 1..]));
             if let Some(path) = path(&decoded(name))? {
-                entries.set(&path, decoded(value));
+                let value = path.is_open.then(|| decoded(value));
+                entries.set(&path.keys, value);
             }
         }
         Ok(Self(entries))
@@ -96,14 +101,14 @@ impl Query {
         top.sort_by(|(a, _), (b, _)| a.cmp(b));
         let mut text = String::new();
         for (name, node) in top {
-            write(&mut text, &encoded(&name), node);
+            write(&mut text, &mut encoded(&name), node);
         }
         text
     }
 }
 
 /// Writes `node`, whose encoded name is known.
-fn write(text: &mut String, name: &str, node: &Node) {
+fn write(text: &mut String, name: &mut String, node: &Node) {
     match node {
         Node::Value(value) => {
             if !text.is_empty() {
@@ -115,11 +120,12 @@ fn write(text: &mut String, name: &str, node: &Node) {
         }
         Node::Array(entries) => {
             for (key, node) in &entries.all {
-                write(
-                    text,
-                    &format!("{name}%5B{}%5D", encoded(&key.bytes())),
-                    node,
-                );
+                let above = name.len();
+                name.push_str("%5B");
+                name.push_str(&encoded(&key.bytes()));
+                name.push_str("%5D");
+                write(text, name, node);
+                name.truncate(above);
             }
         }
     }
@@ -149,23 +155,28 @@ impl Entries {
         self.all.iter()
     }
 
-    /// Sets the value at the end of a path; `None` in it is `[]`.
-    fn set(&mut self, path: &[Option<Key>], value: Vec<u8>) {
+    /// Sets the value at the end of a path; without one, sees to it that there is an array.
+    fn set(&mut self, path: &[Option<Key>], value: Option<Vec<u8>>) {
         let Some((first, rest)) = path.split_first() else {
             return;
         };
-        let key = first.clone().unwrap_or(Key::Index(self.next));
+        let next = self.next.unwrap_or(0);
+        let key = first.clone().unwrap_or(Key::Index(next));
         if first.is_none() && self.all.contains_key(&key) {
             // There are no more indexes.
             return;
         }
         if let Key::Index(index) = key {
-            self.next = self.next.max(index.saturating_add(1));
+            let after = index.saturating_add(1);
+            self.next = Some(self.next.map_or(after, |next| next.max(after)));
         }
-        if rest.is_empty() {
-            self.all.insert(key, Node::Value(value));
-            return;
-        }
+        let (rest, value) = match (rest, value) {
+            ([], Some(value)) => {
+                self.all.insert(key, Node::Value(value));
+                return;
+            }
+            further => further,
+        };
         let node = self
             .all
             .entry(key)
@@ -179,8 +190,16 @@ impl Entries {
     }
 }
 
-/// Where a decoded name leads to: `a[b][]` to `a`, `b` and the next index. `None`: PHP drops it.
-fn path(name: &[u8]) -> Result<Option<Vec<Option<Key>>>, InvalidQuery> {
+/// Where a name leads to.
+struct Path {
+    /// `a[b][]` leads to `a`, `b` and `None`, the next index.
+    keys: Vec<Option<Key>>,
+    /// Whether that is the whole way: it ends before the name of a protected cookie.
+    is_open: bool,
+}
+
+/// Reads a decoded name; `None`: PHP drops it.
+fn path(name: &[u8]) -> Result<Option<Path>, InvalidQuery> {
     let end = name
         .iter()
         .position(|byte| *byte == 0)
@@ -199,31 +218,39 @@ fn path(name: &[u8]) -> Result<Option<Vec<Option<Key>>>, InvalidQuery> {
         return Ok(None);
     }
     let mut top: Vec<u8> = top.iter().map(|byte| plain(*byte)).collect();
-    let mut path = Vec::new();
+    let mut keys = Vec::new();
     while let Some(inside) = rest.strip_prefix(b"[") {
-        if path.len() == DEEPEST {
+        if keys.len() == DEEPEST {
             return Err(InvalidQuery::TooDeep);
         }
         // A space before the bracket that closes is not looked at.
         let skipped = usize::from(inside.first().is_some_and(|byte| is_space(*byte)));
         if inside.get(skipped) == Some(&b']') {
-            path.push(None);
+            keys.push(None);
             rest = &inside[skipped + 1..];
             continue;
         }
         let Some(close) = inside.iter().position(|byte| *byte == b']') else {
             // One that is not closed belongs to the name, if it is the first.
-            if path.is_empty() {
+            if keys.is_empty() {
                 top.push(b'_');
                 top.extend(inside.iter().map(|byte| plain(*byte)));
             }
             break;
         };
-        path.push(Some(Key::of(&inside[..close])));
+        keys.push(Some(Key::of(&inside[..close])));
         rest = &inside[close + 1..];
     }
-    path.insert(0, Some(Key::of(&top)));
-    Ok(Some(path))
+    keys.insert(0, Some(Key::of(&top)));
+    let imitates = |key: &[u8], prefix: &[u8]| key.starts_with(prefix) && !name.starts_with(prefix);
+    let is_closed = |key: &Option<Key>| match key {
+        Some(Key::Name(key)) => PROTECTED.iter().any(|prefix| imitates(key, prefix)),
+        _ => false,
+    };
+    let closed = keys.iter().position(is_closed);
+    keys.truncate(closed.unwrap_or(keys.len()));
+    let is_open = closed.is_none();
+    Ok((!keys.is_empty()).then_some(Path { keys, is_open }))
 }
 
 /// Names of variables have neither dots nor spaces.

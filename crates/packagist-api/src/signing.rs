@@ -110,6 +110,12 @@ impl Signing {
         encode(bytes, |piece| self.mac.update(piece));
     }
 
+    /// Whether what came of the body so far is signed. One that is only `0` is not, and must be taken for no body: whoever is
+    /// in between could have made one of the other.
+    pub fn has_body(&self) -> bool {
+        self.body == Body::Begun
+    }
+
     /// The signature, once the body is complete.
     pub fn sign(self) -> String {
         STANDARD.encode(self.complete().finalize().into_bytes())

@@ -95,7 +95,7 @@ impl Registry {
             kept: Kept::default(),
             renderings: Renderings::default(),
             presses: Presses::default(),
-            patient_builds: Semaphore::new(available_parallelism().map_or(1, usize::from) + 1),
+            patient_builds: Semaphore::new(available_parallelism().map_or(1, usize::from)),
             buffers: Buffers::default(),
             job_queued: Notify::new(),
             attended_at: AtomicI64::new(i64::MIN / 2),

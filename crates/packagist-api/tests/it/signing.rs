@@ -133,6 +133,19 @@ fn what_php_takes_for_nothing_is_no_body() {
 }
 
 #[test]
+fn a_body_that_is_not_signed_does_not_count() {
+    let signature = claimed(
+        &serde_json::json!({ "key": "k", "timestamp": 1, "cnonce": "n" }),
+        SignatureVersion::V2,
+    );
+    for (body, counts) in [("", false), ("0", false), ("00", true), ("{}", true)] {
+        let mut signing = begin("secret", "PUT", "h", "/api/x", &signature);
+        signing.body(body.as_bytes());
+        assert_eq!(signing.has_body(), counts, "{body}");
+    }
+}
+
+#[test]
 fn secrets_are_not_shown() {
     assert_eq!(format!("{:?}", Secret::new("packagist_acs_x")), "Secret(…)");
 }

@@ -1,7 +1,7 @@
 //! Several jobs at once: who looks for the next one, when, and which may have the last free slot.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kapelle_storage::db::jobs::Job as Row;
 use kapelle_storage::{StorageError, Transaction};
@@ -13,9 +13,9 @@ use super::{Priority, Worker};
 
 /// How often the queue is looked at when nothing woke us.
 const POLL: Duration = Duration::from_secs(1);
-/// Jobs that a slot runs one after the other before it is free again: who looks for all slots also takes over what
-/// lost workers have left.
-const IN_A_ROW: usize = 20;
+/// How long a slot goes on from job to job before it is free again: who looks for all slots also takes over what lost
+/// workers have left.
+const IN_A_ROW: Duration = Duration::from_secs(5);
 
 impl Worker {
     /// Claims and runs jobs, `slots` at once, until `shutdown`; then waits for those that run. Of several slots one
@@ -25,17 +25,20 @@ impl Worker {
     pub async fn run(&self, slots: usize, shutdown: CancellationToken) {
         let slots = slots.max(1);
         let free = Arc::new(Semaphore::new(slots));
+        // What patient jobs may have.
+        let spare = Arc::new(Semaphore::new((slots - 1).max(1)));
         let running = TaskTracker::new();
         while let Some(permit) = shutdown.run_until_cancelled(permit(&free)).await {
             // Registered before looking, so that a job queued in between still wakes us.
             let woken = self.registry.job_queued.notified();
-            let least_urgent = if free.available_permits() > 0 || slots == 1 {
-                Priority::Patient
-            } else {
-                Priority::Routine
+            let patient = Arc::clone(&spare).try_acquire_owned().ok();
+            let least_urgent = match patient {
+                Some(_) => Priority::Patient,
+                None => Priority::Routine,
             };
             match self.claim(least_urgent).await {
                 Ok(Some(row)) => {
+                    let patient = patient.filter(|_| row.priority == Priority::Patient as i64);
                     let slot = Slot {
                         worker: self.clone(),
                         shutdown: shutdown.clone(),
@@ -43,7 +46,7 @@ impl Worker {
                     };
                     running.spawn(async move {
                         slot.run(row).await;
-                        drop(permit);
+                        drop((permit, patient));
                         // What had to wait for this job to end, or for a second slot.
                         slot.worker.registry.wake_workers();
                     });
@@ -95,14 +98,17 @@ impl Slot {
 
     /// Runs a job, and those that are claimed with the end of the one before.
     async fn run(&self, first: Row) {
+        let begun = Instant::now();
         let mut row = first;
-        for left in (0..IN_A_ROW).rev() {
-            let follows = (left > 0).then_some(self);
-            let ended = self.worker.run_claimed(row, follows).await;
-            if let Err(error) = &ended {
+        loop {
+            let follows = (begun.elapsed() < IN_A_ROW).then_some(self);
+            if let Err(error) = self.worker.run_claimed(row, follows).await {
                 tracing::error!(%error, "how a job ended could not be noted");
             }
             match self.take_next() {
+                Some(next) if self.shutdown.is_cancelled() => {
+                    return self.worker.give_up(&next).await;
+                }
                 Some(next) => row = next,
                 None => return,
             }

@@ -181,13 +181,30 @@ impl Worker {
         let ran = if end == End::Success && concluded.load(Ordering::SeqCst) {
             ran(&row, end, message)
         } else {
-            // What did not come to its commit has claimed nothing.
-            drop(follows.and_then(Slot::take_next));
-            self.record_in_time(&row, end, &message).await?
+            let ran = self.record_in_time(&row, end, &message).await?;
+            // Whether what it claimed was committed with its end is not known.
+            if let Some(next) = follows.and_then(Slot::take_next) {
+                self.give_up(&next).await;
+            }
+            ran
         };
         tracing::info!(job = ran.id, kind = ran.kind, package = row.package_id, end = ?ran.end, "{}", ran.message);
         metrics::counter!("kapelle_jobs_total", "kind" => row.kind, "end" => format!("{:?}", ran.end)).increment(1);
         Ok(ran)
+    }
+
+    /// Leaves a job that was claimed, or may have been, to whoever looks next. It is not run here: if the claim was not
+    /// committed, another one of the same attempt may run already.
+    pub(super) async fn give_up(&self, claimed: &Row) {
+        let given_up = async {
+            let mut transaction = self.registry.database().write_reserved().await?;
+            rows::give_up(&mut transaction, claimed, self.registry.now()).await?;
+            transaction.commit().await
+        };
+        if let Err(error) = given_up.await {
+            tracing::warn!(job = claimed.id, %error, "a job waits until its lease has run out");
+        }
+        self.registry.wake_workers();
     }
 
     /// Beats until the lease is lost, or there is no room left for what the job writes. A wish to cancel is passed on;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use kapelle_registry::clock::{DAY, HOUR, MINUTE, SECOND};
-use kapelle_registry::jobs::{self, BuildDists, End, Priority, Tidy, Worker};
+use kapelle_registry::jobs::{self, End, Worker};
 use kapelle_registry::{Actor, package};
 use kapelle_storage::db::audit;
 use kapelle_storage::db::changes;
@@ -21,10 +21,19 @@ const LIB: &str = r#"{"name": "acme/lib"}"#;
 
 /// While there is a pipe `gate`, a git that lists refs says there that it has begun, and waits until somebody writes.
 fn with_a_gate(config: &mut GitConfig, folder: &Path) {
+    gate(config, folder, "ls-remote");
+}
+
+/// The same for a git that reads objects.
+fn with_a_gate_to_objects(config: &mut GitConfig, folder: &Path) {
+    gate(config, folder, "cat-file");
+}
+
+fn gate(config: &mut GitConfig, folder: &Path, verb: &str) {
     let (script, gate) = (folder.join("git"), folder.join("gate"));
     let gate = gate.display();
     let wait =
-        format!("if [ \"$1\" = ls-remote ] && [ -p {gate} ]; then echo > {gate}; cat {gate}; fi");
+        format!("if [ \"$1\" = {verb} ] && [ -p {gate} ]; then echo > {gate}; cat {gate}; fi");
     fs::write(&script, format!("#!/bin/sh\n{wait}\nexec git \"$@\"\n")).unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     config.binary = script;
@@ -104,15 +113,24 @@ on_both_databases! {
         assert_eq!(row.state, "queued");
     }
 
-    async fn of_several_slots_the_last_free_one_is_not_for_patient_jobs(url: String) {
-        let arrangement = Arrangement { change_git: with_a_gate, ..Arrangement::default() };
+    async fn of_several_slots_one_is_not_for_patient_jobs(url: String) {
+        let arrangement = Arrangement { change_git: with_a_gate_to_objects, ..Arrangement::default() };
         let world = World::arranged(&url, arrangement).await;
-        let repository = GitRepository::with_releases(&[("1.0.0", LIB)]);
-        let package = world.add(&repository).await;
-        world.work().await;
+        let repositories = ["one", "two"].map(|name| {
+            GitRepository::with_releases(&[("1.0.0", &format!(r#"{{"name": "acme/{name}"}}"#))])
+        });
+        let package = world.add(&repositories[0]).await;
+        world.worker.run_next().await.unwrap();
+        world.add(&repositories[1]).await;
+        world.worker.run_next().await.unwrap();
+        let queued = async || {
+            let filter = jobs::Filter { state: Some("queued"), ..jobs::Filter::default() };
+            rows::list(&mut world.registry.database().read().await.unwrap(), filter, 10).await.unwrap()
+        };
+        let patient: Vec<_> = queued().await.iter().map(|job| job.id).collect();
+        assert_eq!(patient.len(), 2, "the dists of both");
         let gate = world.folder().join("gate");
         assert!(std::process::Command::new("mkfifo").arg(&gate).status().unwrap().success());
-        package::sync(&world.registry, &Actor::Operator, &package).await.unwrap();
         let (worker, stop) = (world.worker.clone(), CancellationToken::new());
         let running = tokio::spawn({
             let stop = stop.clone();
@@ -121,18 +139,18 @@ on_both_databases! {
         let at = gate.clone();
         tokio::task::spawn_blocking(move || fs::read(at)).await.unwrap().unwrap();
 
-        let dists = BuildDists { organization_id: world.organization_id, package_id: package.id };
-        let mut transaction = world.registry.database().write().await.unwrap();
-        let patient = jobs::enqueue(&world.registry, &mut transaction, &dists).await.unwrap();
-        let routine = jobs::enqueue_as(&world.registry, &mut transaction, &Tidy {}, Priority::Routine).await.unwrap();
-        transaction.commit().await.unwrap();
-        world.registry.wake_workers();
-        world.is_over(routine).await;
-        let row = jobs::show(&world.registry, &Actor::Operator, patient).await.unwrap();
-        assert_eq!(row.state, "queued");
+        let look = package::sync(&world.registry, &Actor::Operator, &package).await.unwrap();
+        world.is_over(look).await;
+        assert_eq!(queued().await.len(), 1, "one of the two has to wait for the other");
 
-        tokio::task::spawn_blocking(move || fs::write(gate, "")).await.unwrap().unwrap();
-        world.is_over(patient).await;
+        let open = move || {
+            let _writer = fs::File::options().write(true).open(&gate)?;
+            fs::remove_file(&gate)
+        };
+        tokio::task::spawn_blocking(open).await.unwrap().unwrap();
+        for job in patient {
+            world.is_over(job).await;
+        }
         stop.cancel();
         running.await.unwrap();
     }
@@ -141,8 +159,7 @@ on_both_databases! {
         let arrangement = Arrangement { change_git: with_a_gate, ..Arrangement::default() };
         let world = World::arranged(&url, arrangement).await;
         let mut packages = Vec::new();
-        // More than a slot takes in a row.
-        let repositories: Vec<_> = (10..32)
+        let repositories: Vec<_> = (10..22)
             .map(|number| GitRepository::with_releases(&[("1.0.0", &format!(r#"{{"name": "acme/lib-{number}"}}"#))]))
             .collect();
         for repository in &repositories {

@@ -204,6 +204,21 @@ on_both_databases! {
         assert_eq!(claim(&mut tx, NOW + 100).await.unwrap().attempt, 2);
     }
 
+    async fn a_claim_that_is_given_up_is_taken_over_at_once_and_a_later_one_stays(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        jobs::enqueue(&mut tx, job("a", NOW)).await.unwrap();
+        let first = claim(&mut tx, NOW).await.unwrap();
+        jobs::give_up(&mut tx, &first, NOW + 1).await.unwrap();
+        assert_eq!(jobs::reclaim_expired(&mut tx, NOW + 1).await.unwrap(), 1);
+        let second = claim(&mut tx, NOW + 1).await.unwrap();
+        assert_eq!((second.id, second.attempt), (first.id, 2));
+
+        jobs::give_up(&mut tx, &first, NOW + 2).await.unwrap();
+        assert_eq!(jobs::reclaim_expired(&mut tx, NOW + 2).await.unwrap(), 0);
+        assert!(jobs::is_held(&mut tx, second.id, second.attempt).await.unwrap());
+    }
+
     async fn a_failed_job_gives_way_to_the_same_job_queued_meanwhile(url: String) {
         let db = open(&url).await;
         let mut tx = db.write().await.unwrap();

@@ -28,7 +28,7 @@ pub async fn find(on: &mut impl Handle, id: i64) -> Result<Option<Job>> {
     let sql = sql!(
         "SELECT id, kind, payload, organization_id, package_id, state, exclusive_key, attempt, max_attempts, run_at,
              owner, lease_until, cancel_requested, progress_done, progress_total, message, created_at, started_at,
-             finished_at
+             finished_at, priority
          FROM jobs WHERE id = $1"
     );
     fetch_optional(on, sql, values![id]).await
@@ -39,7 +39,7 @@ pub async fn list(on: &mut impl Handle, filter: Filter<'_>, limit: i64) -> Resul
     let sql = sql!(
         "SELECT id, kind, payload, organization_id, package_id, state, exclusive_key, attempt, max_attempts, run_at,
              owner, lease_until, cancel_requested, progress_done, progress_total, message, created_at, started_at,
-             finished_at
+             finished_at, priority
          FROM jobs
          WHERE (CAST($1 AS BIGINT) IS NULL OR organization_id = $1)
              AND (CAST($2 AS TEXT) IS NULL OR state = $2)

@@ -10,7 +10,7 @@ mod running;
 pub use list::{Filter, count_open, find, has_open, list};
 pub use queue::{
     Cancelled, Claimant, Due, NewJob, bring_forward, cancel, claim, claim_one, count_due, due,
-    enqueue, leave_to, next_run_at, prune, reclaim_expired, release,
+    enqueue, give_up, leave_to, next_run_at, prune, reclaim_expired, release,
 };
 pub use running::{
     Lease, Outcome, finish, finish_or_forget, heartbeat, is_held, progress, retry_later,
@@ -59,8 +59,10 @@ pub struct Job {
     pub started_at: Option<i64>,
     /// When it was over.
     pub finished_at: Option<i64>,
+    /// The smaller, the more urgent.
+    pub priority: i64,
 }
 columns!(
     Job: id, kind, payload, organization_id, package_id, state, exclusive_key, attempt, max_attempts, run_at, owner,
-    lease_until, cancel_requested, progress_done, progress_total, message, created_at, started_at, finished_at
+    lease_until, cancel_requested, progress_done, progress_total, message, created_at, started_at, finished_at, priority
 );

@@ -146,7 +146,7 @@ async fn claim_of(
                  ORDER BY next.run_at, next.id LIMIT 1)
              RETURNING id, kind, payload, organization_id, package_id, state, exclusive_key, attempt, max_attempts,
                  run_at, owner, lease_until, cancel_requested, progress_done, progress_total, message, created_at,
-                 started_at, finished_at",
+                 started_at, finished_at, priority",
         postgres: "UPDATE jobs SET state = 'running', attempt = attempt + 1, owner = $1, lease_until = $4,
                  started_at = $3, message = ''
              WHERE id = (
@@ -160,7 +160,7 @@ async fn claim_of(
                  FOR UPDATE SKIP LOCKED)
              RETURNING id, kind, payload, organization_id, package_id, state, exclusive_key, attempt, max_attempts,
                  run_at, owner, lease_until, cancel_requested, progress_done, progress_total, message, created_at,
-                 started_at, finished_at",
+                 started_at, finished_at, priority",
     );
     let Claimant {
         owner,
@@ -193,7 +193,7 @@ pub async fn claim_one(
                  WHERE other.state = 'running' AND other.exclusive_key = jobs.exclusive_key)
          RETURNING id, kind, payload, organization_id, package_id, state, exclusive_key, attempt, max_attempts,
              run_at, owner, lease_until, cancel_requested, progress_done, progress_total, message, created_at,
-             started_at, finished_at"
+             started_at, finished_at, priority"
     );
     fetch_optional(tx, sql, values![id, owner, now, lease_until]).await
 }
@@ -277,6 +277,25 @@ pub async fn release(tx: &mut Transaction, owner: &str, now: i64) -> Result<u64>
     let sql = sql!("UPDATE jobs SET lease_until = $2 - 1 WHERE owner = $1 AND state = 'running'");
     hold(tx).await?;
     execute(tx, sql, values![owner, now]).await
+}
+
+/// Ends the lease of a job that was claimed and that nobody will run, so that [`reclaim_expired`] gives it back at once. It is
+/// none any more, or another claim of it, if anything has happened to it since then.
+pub async fn give_up(tx: &mut Transaction, claimed: &Job, now: i64) -> Result<()> {
+    let sql = sql!(
+        "UPDATE jobs SET lease_until = $5 - 1
+         WHERE id = $1 AND attempt = $2 AND owner = $3 AND lease_until = $4 AND state = 'running'"
+    );
+    let Job {
+        id,
+        attempt,
+        owner,
+        lease_until,
+        ..
+    } = claimed;
+    hold(tx).await?;
+    let values = values![*id, *attempt, owner.as_deref(), *lease_until, now];
+    execute(tx, sql, values).await.map(|_| ())
 }
 
 /// How many queued jobs of a priority are due.
