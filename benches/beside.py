@@ -153,13 +153,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kapelle", required=True)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", default="p2,token")
     parser.add_argument("--seconds", type=int, default=15, help="how long nothing else happens")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(options, pathlib.Path(folder))
         print("| work | while importing | idle | ratio | required |\n|---|---|---|---|---|", flush=True)
-        bench.compare("p2 in memory", Reader)
-        bench.compare("making a token", Maker)
+        for name in options.rows.split(","):
+            bench.compare(*{"p2": ("p2 in memory", Reader), "token": ("making a token", Maker)}[name])
 
 
 if __name__ == "__main__":
