@@ -8,9 +8,11 @@ use std::sync::LazyLock;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kapelle_registry::access::Denied;
+use kapelle_registry::api_key::ApiKeyError;
 use kapelle_registry::dist::DistError;
 use kapelle_registry::document::DocumentError;
 use kapelle_registry::hook::HookError;
+use kapelle_registry::jobs::ShowError;
 use kapelle_registry::organization::VisibleError;
 use kapelle_registry::package::PackageError;
 use kapelle_registry::search::SearchError;
@@ -33,6 +35,9 @@ pub(crate) enum ApiError {
     /// The registry's decision about access.
     #[error("{0}")]
     Denied(Denied),
+    /// A request to the management API without a key that we know; the service's own words.
+    #[error("An authentication exception occurred.")]
+    Unauthenticated,
     /// Nothing there, which is ordinary: Composer asks for many names that nobody has.
     #[error("not found")]
     NotFound,
@@ -116,7 +121,10 @@ impl ApiError {
             Self::Denied(Denied::InvalidCredentials) => {
                 (StatusCode::UNAUTHORIZED, "credentials_invalid")
             }
-            Self::Denied(Denied::ReadOnly) => (StatusCode::FORBIDDEN, "read_only"),
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+            Self::Denied(Denied::ReadOnly | Denied::ReadOnlyKey) => {
+                (StatusCode::FORBIDDEN, "read_only")
+            }
             Self::Denied(Denied::Hidden) | Self::NotFound | Self::Missing(_) => {
                 (StatusCode::NOT_FOUND, "not_found")
             }
@@ -282,6 +290,26 @@ impl From<DistError> for ApiError {
                 Self::Unavailable(unavailable.to_string())
             }
             DistError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<ApiKeyError> for ApiError {
+    fn from(error: ApiKeyError) -> Self {
+        match error {
+            ApiKeyError::Denied(denied) => Self::Denied(denied),
+            ApiKeyError::Storage(error) => error.into(),
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}
+
+impl From<ShowError> for ApiError {
+    fn from(error: ShowError) -> Self {
+        match error {
+            ShowError::Denied(denied) => Self::Denied(denied),
+            ShowError::Storage(error) => error.into(),
+            other => Self::Missing(other.to_string()),
         }
     }
 }

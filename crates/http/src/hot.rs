@@ -23,6 +23,7 @@ use kapelle_registry::token::{self, Fingerprint};
 use secrecy::ExposeSecret;
 use tower::{BoxError, Service};
 
+use crate::api::target;
 use crate::composer::document::{self, Form};
 use crate::error;
 use crate::extract::{Seen, Shown, shown_in};
@@ -64,11 +65,12 @@ impl Caller {
     }
 
     /// The answer to any request.
-    pub fn in_full<B>(&self, request: Request<B>) -> RouteFuture<Infallible>
+    pub fn in_full<B>(&self, mut request: Request<B>) -> RouteFuture<Infallible>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        target::route(&mut request);
         self.service.0.1.clone().call(request)
     }
 }

@@ -3,6 +3,7 @@
 //! A handler has four beats: extractors have authenticated and parsed, one call into the registry, conversion to what
 //! goes over the wire, return. What may fail becomes one error type, which alone knows statuses and sentences.
 
+mod api;
 mod composer;
 mod error;
 mod extract;
@@ -20,4 +21,4 @@ mod state;
 pub use hot::{Caller, HttpService};
 pub use observe::{AccessLine, AccessLog};
 pub use router::metrics_router;
-pub use state::{AppState, GuardedMetrics};
+pub use state::{ApiSettings, AppState, GuardedMetrics};

@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::error::ApiError;
 use crate::state::AppState;
-use crate::{composer, health, hooks, landing, metrics, observe};
+use crate::{api, composer, health, hooks, landing, metrics, observe};
 
 /// An organization's root document.
 pub(crate) const ROOT_ROUTE: &str = "/repo/{org}/packages.json";
@@ -23,6 +23,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/metrics", get(metrics::show))
         .merge(composer_routes())
         .merge(hook_routes())
+        .merge(api::routes(&state))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::Method)
         .layer(from_fn_with_state(state.clone(), observe::observe))

@@ -27,10 +27,18 @@ pub struct AppState(Arc<Shared>);
 
 struct Shared {
     registry: Registry,
+    api: ApiSettings,
     metrics: Option<GuardedMetrics>,
     requests: Requests,
     figures: Figures,
     access: Box<dyn AccessLog>,
+}
+
+/// How tolerant the management API is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ApiSettings {
+    /// Takes signatures that do not cover the query.
+    pub accept_signature_v1: bool,
 }
 
 /// The metrics, and the bearer token that opens them on the public listener.
@@ -53,6 +61,7 @@ impl AppState {
     /// A recorder of metrics must be installed before, if there is to be one.
     pub fn new(
         registry: Registry,
+        api: ApiSettings,
         random: &Random,
         metrics: Option<GuardedMetrics>,
         access: Box<dyn AccessLog>,
@@ -63,6 +72,7 @@ impl AppState {
         };
         Self(Arc::new(Shared {
             registry,
+            api,
             metrics,
             requests,
             figures: Figures::default(),
@@ -72,6 +82,10 @@ impl AppState {
 
     pub(crate) fn registry(&self) -> &Registry {
         &self.0.registry
+    }
+
+    pub(crate) fn api(&self) -> ApiSettings {
+        self.0.api
     }
 
     pub(crate) fn metrics(&self) -> Option<&GuardedMetrics> {

@@ -141,6 +141,11 @@ impl Key {
         index.map_or_else(|| Self::Name(name.to_vec()), Self::Index)
     }
 
+    /// As it would be written, if that is text.
+    pub fn as_text(&self) -> Option<String> {
+        String::from_utf8(self.bytes()).ok()
+    }
+
     fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Index(index) => index.to_string().into_bytes(),

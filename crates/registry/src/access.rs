@@ -3,7 +3,7 @@
 //! Root, metadata, dists, search, list, hooks and the command line all ask here. Anonymous gets "credentials
 //! needed" where credentials could help; an authenticated actor without access learns nothing: "not found".
 
-use crate::actor::{Actor, TokenAccess};
+use crate::actor::{Actor, KeyAccess, TokenAccess};
 
 /// What an actor may see of one organization's repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,9 @@ pub enum Denied {
     /// The actor may read, but not do this.
     #[error("this token may only read: use one with update access")]
     ReadOnly,
+    /// The API key may see everything and change nothing.
+    #[error("this API key may only read: use one with admin access")]
+    ReadOnlyKey,
 }
 
 /// What `actor` may read of the organization's repository.
@@ -38,7 +41,8 @@ pub fn read(actor: &Actor, organization_id: i64) -> Result<View, Denied> {
         Actor::Anonymous => Err(Denied::NeedsCredentials),
         Actor::Refused => Err(Denied::InvalidCredentials),
         Actor::Token(token) if token.organization_id == organization_id => Ok(View::Full),
-        Actor::Token(_) | Actor::Hook(..) => Err(Denied::Hidden),
+        Actor::ApiKey(key) if key.organization_id == organization_id => Ok(View::Full),
+        Actor::Token(_) | Actor::ApiKey(_) | Actor::Hook(..) => Err(Denied::Hidden),
         Actor::Operator | Actor::Job(_) => Ok(View::Full),
     }
 }
@@ -52,7 +56,16 @@ pub fn synchronize(actor: &Actor, organization_id: i64) -> Result<(), Denied> {
         {
             Err(Denied::ReadOnly)
         }
+        Actor::ApiKey(_) => administer(actor, organization_id),
         _ => read(actor, organization_id).map(|View::Full| ()),
+    }
+}
+
+/// Whether `actor` may see what the management of the organization shows: packages that have no name yet, jobs, tokens.
+pub fn inspect(actor: &Actor, organization_id: i64) -> Result<(), Denied> {
+    match actor {
+        Actor::ApiKey(key) if key.organization_id == organization_id => Ok(()),
+        other => administer(other, organization_id),
     }
 }
 
@@ -60,6 +73,10 @@ pub fn synchronize(actor: &Actor, organization_id: i64) -> Result<(), Denied> {
 pub fn administer(actor: &Actor, organization_id: i64) -> Result<(), Denied> {
     match actor {
         Actor::Operator | Actor::Job(_) => Ok(()),
+        Actor::ApiKey(key) if key.organization_id == organization_id => match key.access {
+            KeyAccess::Admin => Ok(()),
+            KeyAccess::Read => Err(Denied::ReadOnlyKey),
+        },
         Actor::Token(token) if token.organization_id == organization_id => Err(Denied::ReadOnly),
         other => read(other, organization_id).map(|View::Full| ()),
     }

@@ -57,6 +57,34 @@ impl KeyAccess {
     }
 }
 
+impl std::str::FromStr for KeyAccess {
+    type Err = UnknownKeyAccess;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKeyAccess> {
+        match text {
+            "read" => Ok(Self::Read),
+            "admin" => Ok(Self::Admin),
+            _ => Err(UnknownKeyAccess),
+        }
+    }
+}
+
+/// The word is neither `read` nor `admin`.
+#[derive(Debug, thiserror::Error)]
+#[error("the access of an API key is `read` or `admin`")]
+pub struct UnknownKeyAccess;
+
+/// A key of the management API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiKeyActor {
+    /// Its row.
+    pub id: i64,
+    /// The organization that it may see.
+    pub organization_id: i64,
+    /// What it may do there.
+    pub access: KeyAccess,
+}
+
 /// A Composer token that was found to be valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenActor {
@@ -79,6 +107,8 @@ pub enum Actor {
     Refused,
     /// A Composer token.
     Token(TokenActor),
+    /// A key of the management API, whose signature was right.
+    ApiKey(ApiKeyActor),
     /// Somebody with the data folder in their hands: the command line.
     Operator,
     /// A job of ours.
@@ -94,6 +124,7 @@ impl fmt::Display for Actor {
             Self::Anonymous => formatter.write_str("anonymous"),
             Self::Refused => formatter.write_str("refused"),
             Self::Token(token) => write!(formatter, "token:{}", token.id),
+            Self::ApiKey(key) => write!(formatter, "api-key:{}", key.id),
             Self::Operator => formatter.write_str("cli"),
             Self::Job(kind) => write!(formatter, "job:{kind}"),
             Self::Hook(provider, _) => write!(formatter, "hook:{provider}"),

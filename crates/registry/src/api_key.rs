@@ -1,14 +1,18 @@
 //! Keys of the management API. The secret signs requests, so it is kept encrypted, not hashed.
 
 use kapelle_storage::db::api_keys::{self as rows, ApiKey};
+use kapelle_storage::db::api_nonces as nonces;
 use kapelle_storage::{StorageError, Transaction};
 use secrecy::SecretString;
 use serde_json::json;
 
 use crate::access::{self, Denied};
-use crate::actor::{Actor, KeyAccess};
+use crate::actor::{Actor, ApiKeyActor, KeyAccess};
 use crate::audit;
+use crate::nonces::REMEMBERED;
 use crate::registry::Registry;
+use crate::secrets::SecretsError;
+use crate::statistics;
 use crate::token::{is_description, with_checksum};
 
 /// Random bytes of a key and of a secret.
@@ -26,6 +30,9 @@ pub enum ApiKeyError {
     /// The description is too long or has control characters.
     #[error("the description of an API key is at most 255 characters without control characters")]
     Description,
+    /// The secret could not be read.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     /// The database failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -105,6 +112,50 @@ pub(crate) async fn insert(
     )
     .await?;
     Ok(Created { id, key, secret })
+}
+
+/// The key with that public half, and what requests are signed with.
+pub async fn find(
+    registry: &Registry,
+    key: &str,
+) -> Result<Option<(ApiKeyActor, SecretString)>, ApiKeyError> {
+    let row = rows::find_by_key(&mut registry.database().read().await?, key).await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let secret = registry
+        .parts
+        .secrets
+        .open(&secret_place(&row.key), &row.secret)?;
+    let actor = ApiKeyActor {
+        id: row.id,
+        organization_id: row.organization_id,
+        access: row.access.parse().unwrap_or(KeyAccess::Read),
+    };
+    Ok(Some((actor, secret)))
+}
+
+/// Accepts a signed request once: `false` if one with this nonce was accepted before. Those that change something are told
+/// apart by all processes, the others by this one.
+pub async fn admit(
+    registry: &Registry,
+    key: &ApiKeyActor,
+    cnonce: &str,
+    changes: bool,
+) -> Result<bool, StorageError> {
+    let now = registry.now();
+    statistics::record_key_use(registry, key.id, now);
+    if !registry.nonces.note(key.id, cnonce, now) {
+        return Ok(false);
+    }
+    if !changes {
+        return Ok(true);
+    }
+    let mut transaction = registry.database().write().await?;
+    nonces::prune(&mut transaction, now - REMEMBERED).await?;
+    let is_new = nonces::insert(&mut transaction, key.id, cnonce, now).await?;
+    transaction.commit().await?;
+    Ok(is_new)
 }
 
 /// The organization's API keys, oldest first.

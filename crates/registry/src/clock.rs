@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type Millis = i64;
 
@@ -15,6 +18,14 @@ pub const MINUTE: Millis = 60 * SECOND;
 pub const HOUR: Millis = 60 * MINUTE;
 /// One day in [`Millis`].
 pub const DAY: Millis = 24 * HOUR;
+
+/// A moment as people and programs read it: `2026-11-01T10:00:00Z`, to the second.
+pub fn rfc3339(at: Millis) -> String {
+    OffsetDateTime::from_unix_timestamp(at.div_euclid(SECOND))
+        .ok()
+        .and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_else(|| at.to_string())
+}
 
 /// Where "now" comes from.
 #[derive(Clone, Debug)]

@@ -22,6 +22,7 @@ pub mod import;
 pub mod installation;
 pub mod jobs;
 pub mod limits;
+mod nonces;
 pub mod organization;
 pub mod package;
 pub mod random;

@@ -20,6 +20,7 @@ use crate::dist::{Builds, Kept};
 use crate::document::{Presses, Renderings};
 use crate::feed::Memory;
 use crate::limits::Limits;
+use crate::nonces::Nonces;
 use crate::random::Random;
 use crate::secrets::Secrets;
 use crate::statistics::Buffers;
@@ -70,6 +71,7 @@ pub struct Inner {
     /// The rights to build a dist that nobody waits for: as many as keep the processors busy, because each of them takes memory.
     pub(crate) patient_builds: Semaphore,
     pub(crate) buffers: Buffers,
+    pub(crate) nonces: Nonces,
     /// Wakes the workers of this process when a job was queued.
     pub(crate) job_queued: Notify,
     /// When this process gave a sign of life for its depot, on the clock of what passed.
@@ -97,6 +99,7 @@ impl Registry {
             presses: Presses::default(),
             patient_builds: Semaphore::new(available_parallelism().map_or(1, usize::from)),
             buffers: Buffers::default(),
+            nonces: Nonces::default(),
             job_queued: Notify::new(),
             attended_at: AtomicI64::new(i64::MIN / 2),
             parts,

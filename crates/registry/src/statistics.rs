@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use kapelle_composer::PackageName;
-use kapelle_storage::StorageError;
-use kapelle_storage::db::{install_statistics, packages, tokens};
+use kapelle_storage::db::{api_keys, install_statistics, packages, tokens};
+use kapelle_storage::{StorageError, Transaction};
 
 use crate::access::{self, Denied};
 use crate::actor::Actor;
@@ -36,7 +36,10 @@ type InstallKey = (i64, Install, i64);
 #[derive(Debug, Default)]
 pub struct Buffers {
     installs: Mutex<HashMap<InstallKey, i64>>,
+    /// When each token was used last.
     tokens: Mutex<HashMap<i64, i64>>,
+    /// When each API key was used last.
+    keys: Mutex<HashMap<i64, i64>>,
 }
 
 /// Notes that packages of an organization were installed.
@@ -77,28 +80,44 @@ fn countable(install: Install) -> Option<Install> {
 
 /// Notes that a token was used at `now`.
 pub(crate) fn record_use(registry: &Registry, token_id: i64, now: Millis) {
-    let mut buffer = registry
-        .buffers
-        .tokens
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    buffer.insert(token_id, now);
+    note(&registry.buffers.tokens, token_id, now);
+}
+
+/// Notes that an API key was used at `now`.
+pub(crate) fn record_key_use(registry: &Registry, key_id: i64, now: Millis) {
+    note(&registry.buffers.keys, key_id, now);
+}
+
+fn note(buffer: &Mutex<HashMap<i64, i64>>, id: i64, now: Millis) {
+    let mut buffer = buffer.lock().unwrap_or_else(PoisonError::into_inner);
+    buffer.insert(id, now);
 }
 
 /// Writes everything that waits; what cannot be written now waits on. Called every few seconds and at shutdown.
 pub async fn flush(registry: &Registry) -> Result<(), StorageError> {
-    let tokens = flush_tokens(registry).await;
-    flush_installs(registry).await.and(tokens)
+    let Buffers { tokens, keys, .. } = &registry.buffers;
+    let tokens = flush_uses(registry, tokens, tokens::touch_last_used).await;
+    let keys = flush_uses(registry, keys, api_keys::touch_last_used).await;
+    flush_installs(registry).await.and(tokens).and(keys)
 }
 
-async fn flush_tokens(registry: &Registry) -> Result<(), StorageError> {
-    let buffer = &registry.buffers.tokens;
+/// Writes last uses, a batch in a transaction; what cannot be written now waits on.
+async fn flush_uses(
+    registry: &Registry,
+    buffer: &Mutex<HashMap<i64, i64>>,
+    write: impl AsyncFn(&mut Transaction, &[(i64, i64)]) -> Result<(), StorageError>,
+) -> Result<(), StorageError> {
     let taken = std::mem::take(&mut *buffer.lock().unwrap_or_else(PoisonError::into_inner));
     let mut used: Vec<(i64, i64)> = taken.into_iter().collect();
     // In one order everywhere, so that two processes never wait for each other.
     used.sort_unstable();
+    let write_one = async |batch: &[(i64, i64)]| {
+        let mut transaction = registry.database().write_reserved().await?;
+        write(&mut transaction, batch).await?;
+        transaction.commit().await
+    };
     for (index, batch) in used.chunks(BATCH).enumerate() {
-        if let Err(error) = write_tokens(registry, batch).await {
+        if let Err(error) = write_one(batch).await {
             let mut buffer = buffer.lock().unwrap_or_else(PoisonError::into_inner);
             for &(id, at) in &used[index * BATCH..] {
                 let latest = buffer.entry(id).or_insert(at);
@@ -108,12 +127,6 @@ async fn flush_tokens(registry: &Registry) -> Result<(), StorageError> {
         }
     }
     Ok(())
-}
-
-async fn write_tokens(registry: &Registry, batch: &[(i64, i64)]) -> Result<(), StorageError> {
-    let mut transaction = registry.database().write_reserved().await?;
-    tokens::touch_last_used(&mut transaction, batch).await?;
-    transaction.commit().await
 }
 
 async fn flush_installs(registry: &Registry) -> Result<(), StorageError> {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use axum::http::Request;
-use kapelle_http::{AppState, GuardedMetrics, HttpService};
+use kapelle_http::{ApiSettings, AppState, GuardedMetrics, HttpService};
 use kapelle_registry::Random;
 use kapelle_storage::db::documents;
 use kapelle_testing::on_both_databases;
@@ -158,7 +158,7 @@ on_both_databases! {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         let guard = GuardedMetrics { handle: handle.clone(), token: "secret".into() };
-        let state = AppState::new(app.registry.clone(), &Random::seeded(2), Some(guard), Box::new(Traced));
+        let state = AppState::new(app.registry.clone(), ApiSettings::default(), &Random::seeded(2), Some(guard), Box::new(Traced));
         let guarded = HttpService::new(state);
         let status = async |authorization: &str| {
             let request = Request::get("/metrics").header("authorization", authorization);

@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod api;
 mod app;
 mod bad_input;
 mod caches;

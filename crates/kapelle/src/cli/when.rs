@@ -3,17 +3,11 @@
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+pub(crate) use kapelle_registry::clock::rfc3339;
+
 use crate::settings::parse_duration;
 
-/// Milliseconds since 1970 as RFC 3339 in UTC, to the second.
-pub(crate) fn rfc3339(at: i64) -> String {
-    OffsetDateTime::from_unix_timestamp(at.div_euclid(1000))
-        .ok()
-        .and_then(|time| time.format(&Rfc3339).ok())
-        .unwrap_or_else(|| at.to_string())
-}
-
-/// The same, where there may be none.
+/// A moment, where there may be none.
 pub(crate) fn optional(at: Option<i64>) -> Option<String> {
     at.map(rfc3339)
 }

@@ -17,7 +17,7 @@ mod tls;
 pub(crate) use arguments::{ServeArguments, WorkerArguments};
 pub(crate) use tls::own_certificate;
 
-use kapelle_http::{AppState, GuardedMetrics, HttpService};
+use kapelle_http::{ApiSettings, AppState, GuardedMetrics, HttpService};
 use kapelle_storage::db::facts;
 use serde::Serialize;
 use url::Url;
@@ -92,8 +92,12 @@ fn start(app: &App, listener: Listener) -> anyhow::Result<Serving> {
     let metrics = listener::metrics(app)?;
     let guarded = metrics.clone().zip(app.settings().metrics.token.clone());
     let guarded = guarded.map(|(handle, token)| GuardedMetrics { handle, token });
+    let api = ApiSettings {
+        accept_signature_v1: app.settings().api.accept_signature_v1,
+    };
     let state = AppState::new(
         app.registry.clone(),
+        api,
         &app.opened.random,
         guarded,
         logging::access_log(app.settings()),

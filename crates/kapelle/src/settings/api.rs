@@ -3,9 +3,9 @@
 use super::section::section;
 
 section! {
-    /// The management API. It is not served yet; its settings are known so that scripts can set them.
+    /// The management API.
     api: Api {
-        /// Accept requests that are signed in the first, weaker form.
+        /// Accept requests that are signed in the first, weaker form, as clients before 1.41.0 do: it leaves out the query.
         accept_signature_v1: bool = false,
     }
 }

@@ -207,7 +207,7 @@ pub async fn list(
     filter: Filter<'_>,
     limit: i64,
 ) -> Result<Vec<Row>, ShowError> {
-    access::administer(actor, filter.organization_id.unwrap_or(0))?;
+    access::inspect(actor, filter.organization_id.unwrap_or(0))?;
     Ok(rows::list(&mut registry.database().read().await?, filter, limit).await?)
 }
 

@@ -20,7 +20,7 @@ pub async fn find(
     organization_id: i64,
     named: &str,
 ) -> Result<Package, PackageError> {
-    access::administer(actor, organization_id)?;
+    access::inspect(actor, organization_id)?;
     let mut connection = registry.database().read().await?;
     if let Some(package) = live(&mut connection, organization_id, named).await? {
         return Ok(package);

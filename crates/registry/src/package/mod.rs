@@ -191,7 +191,7 @@ pub async fn list(
     after: i64,
     limit: i64,
 ) -> Result<Vec<Package>, PackageError> {
-    access::administer(actor, organization_id)?;
+    access::inspect(actor, organization_id)?;
     Ok(rows::list(
         &mut registry.database().read().await?,
         organization_id,
@@ -200,6 +200,22 @@ pub async fn list(
         limit,
     )
     .await?)
+}
+
+/// A part of the organization's live packages, oldest first, all or those of one origin; and how many there are.
+pub async fn page(
+    registry: &Registry,
+    actor: &Actor,
+    organization_id: i64,
+    origin: Option<&str>,
+    limit: i64,
+    offset: i64,
+) -> Result<(Vec<Package>, i64), PackageError> {
+    access::inspect(actor, organization_id)?;
+    let mut connection = registry.database().read().await?;
+    let total = rows::count_of(&mut connection, organization_id, origin).await?;
+    let page = rows::page(&mut connection, organization_id, origin, limit, offset).await?;
+    Ok((page, total))
 }
 
 /// A package with its versions and what is wrong with its refs.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod api_key;
 mod bad_input;
 mod cache;
 mod clock;

@@ -4,6 +4,7 @@
 //! milliseconds since 1970 from the caller's clock unless said otherwise.
 
 pub mod api_keys;
+pub mod api_nonces;
 pub mod audit;
 pub mod blobs;
 pub mod changes;

@@ -193,6 +193,39 @@ pub async fn list(
     fetch_all(on, sql, values![organization_id, removed, after_id, limit]).await
 }
 
+/// A part of the organization's live packages, oldest first, all or those of one origin.
+pub async fn page(
+    on: &mut impl Handle,
+    organization_id: i64,
+    origin: Option<&str>,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<Package>> {
+    let sql = sql!(
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
+             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
+         FROM packages
+         WHERE organization_id = $1 AND removed_at IS NULL AND (CAST($2 AS TEXT) IS NULL OR origin = $2)
+         ORDER BY id LIMIT $3 OFFSET $4"
+    );
+    fetch_all(on, sql, values![organization_id, origin, limit, offset]).await
+}
+
+/// How many live packages the organization has, in all or of one origin.
+pub async fn count_of(
+    on: &mut impl Handle,
+    organization_id: i64,
+    origin: Option<&str>,
+) -> Result<i64> {
+    let sql = sql!(
+        "SELECT COUNT(*) AS value FROM packages
+         WHERE organization_id = $1 AND removed_at IS NULL AND (CAST($2 AS TEXT) IS NULL OR origin = $2)"
+    );
+    fetch_one::<Number>(on, sql, values![organization_id, origin])
+        .await
+        .map(|row| row.value)
+}
+
 /// A page of the packages of all organizations, removed or not, by key after `after_id`.
 pub async fn list_all(on: &mut impl Handle, after_id: i64, limit: i64) -> Result<Vec<Package>> {
     let sql = sql!(

@@ -24,7 +24,7 @@ const GROWING: [&str; 13] = [
 ];
 
 /// What may look at everything, by a part of its text, and why.
-const KNOWN: [(&str, &str); 14] = [
+const KNOWN: [(&str, &str); 15] = [
     ("FROM audit", "pages of a log, newest first"),
     ("COUNT(*) AS value FROM blobs", "an operator verifies"),
     ("COUNT(*) AS value FROM documents", "an operator verifies"),
@@ -32,6 +32,10 @@ const KNOWN: [(&str, &str); 14] = [
     (
         "COUNT(*) AS value FROM packages WHERE organization_id = $1 AND removed_at IS NULL\"",
         "an operator counts",
+    ),
+    (
+        "(CAST($2 AS TEXT) IS NULL OR origin = $2)",
+        "a page of a list, and how long that is",
     ),
     ("INSERT INTO organizations", "of a key that nothing has yet"),
     (

@@ -5,7 +5,7 @@ mod client;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kapelle_http::{AccessLine, AccessLog, AppState, HttpService};
+use kapelle_http::{AccessLine, AccessLog, ApiSettings, AppState, HttpService};
 use kapelle_registry::clock::DAY;
 use kapelle_registry::jobs::{Ran, Worker};
 use kapelle_registry::{
@@ -52,6 +52,8 @@ pub(crate) struct Options {
     pub(crate) disk: Option<Disk>,
     /// Where blobs are; in memory without it.
     pub(crate) blobs: Option<BlobsConfig>,
+    /// How tolerant the management API is.
+    pub(crate) api: ApiSettings,
     /// Writes a line per git command to a file, for [`TestApp::git_commands`].
     pub(crate) count_git: bool,
 }
@@ -64,6 +66,8 @@ pub(crate) struct TestApp {
     pub(crate) service: HttpService,
     pub(crate) tokens: Tokens,
     pub(crate) hook_secret: String,
+    /// An administrator's key of the management API, and its secret.
+    pub(crate) api_key: (String, String),
     worker: Worker,
     folder: TempDir,
     jobs_may_stay: AtomicBool,
@@ -93,6 +97,7 @@ impl TestApp {
     pub(crate) async fn with(url: &str, options: Options) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (clock, random) = (Clock::manual(START), Random::seeded(1));
+        let api = options.api;
         let registry = registry(url, options, folder.path(), &clock, &random).await;
         let acme = organization::setup(&registry, &Actor::Operator, "acme", None)
             .await
@@ -119,11 +124,13 @@ impl TestApp {
         Self {
             service: HttpService::new(AppState::new(
                 registry.clone(),
+                api,
                 &random,
                 None,
                 Box::new(Traced),
             )),
             worker: Worker::new(registry.clone(), "test".to_owned()),
+            api_key: (acme.api_key, acme.api_secret.expose_secret().to_owned()),
             organization_id: id,
             hook_secret: hook_secret.expose_secret().to_owned(),
             jobs_may_stay: AtomicBool::new(false),

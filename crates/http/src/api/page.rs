@@ -1,0 +1,95 @@
+//! Pages of lists: which one is asked for, and where the others are.
+
+use axum::Json;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use packagist_api::{Node, Query};
+use serde::Serialize;
+use url::Url;
+
+use crate::error::ApiError;
+
+/// The most that `limit` and `page` may be; what a page has without `limit`.
+const MOST: i64 = 10_000;
+
+/// Which part of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Page {
+    limit: i64,
+    number: i64,
+}
+
+impl Page {
+    /// The page that a request asks for.
+    pub(crate) fn of(query: &Query) -> Result<Self, ApiError> {
+        Ok(Self {
+            limit: number(query, "limit", MOST)?,
+            number: number(query, "page", 1)?,
+        })
+    }
+
+    /// How many rows it has, and how many come before.
+    pub(crate) fn rows(self) -> (i64, i64) {
+        (self.limit, (self.number - 1) * self.limit)
+    }
+
+    /// The answer: the page's part of a list of `total`, and links to the others with all that was asked for.
+    ///
+    /// Source: the official client reads `<URL>; rel="next"` and nothing else, and follows it until there is none.
+    pub(crate) fn answer<T: Serialize>(
+        self,
+        part: &[T],
+        total: i64,
+        base: &Url,
+        path: &str,
+        query: &Query,
+    ) -> Response {
+        let last = (total.max(1) + self.limit - 1) / self.limit;
+        let link = |number: i64, relation: &str| {
+            let url = self.url(number, base, path, query);
+            format!("<{url}>; rel=\"{relation}\"")
+        };
+        let mut links = vec![link(1, "first")];
+        if self.number > 1 {
+            links.push(link((self.number - 1).min(last), "prev"));
+        }
+        if self.number < last {
+            links.push(link(self.number + 1, "next"));
+        }
+        links.push(link(last, "last"));
+        ([(header::LINK, links.join(", "))], Json(part)).into_response()
+    }
+
+    fn url(self, number: i64, base: &Url, path: &str, query: &Query) -> String {
+        let mut url = base.clone();
+        url.set_path(path);
+        {
+            let mut pairs = url.query_pairs_mut();
+            let [page, limit] = [number, self.limit].map(|number| number.to_string());
+            pairs
+                .clear()
+                .append_pair("page", &page)
+                .append_pair("limit", &limit);
+            for (name, node) in query.iter() {
+                let (Some(name), Node::Value(value)) = (name.as_text(), node) else {
+                    continue;
+                };
+                if name != "page" && name != "limit" {
+                    pairs.append_pair(&name, &String::from_utf8_lossy(value));
+                }
+            }
+        }
+        url.into()
+    }
+}
+
+fn number(query: &Query, name: &str, default: i64) -> Result<i64, ApiError> {
+    let Some(text) = query.get(name) else {
+        return Ok(default);
+    };
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (1..=MOST).contains(number));
+    number.ok_or_else(|| ApiError::BadRequest(format!("{name} is a number from 1 to {MOST}")))
+}
