@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 
+use crate::api::target::Sent;
 use crate::error::{ApiError, Cause};
 use crate::state::{AppState, RequestId};
 
@@ -55,7 +56,9 @@ pub(crate) async fn observe(
     let started = Instant::now();
     let id = state.request_id(request.headers().get(REQUEST_ID));
     let method = known(request.method());
-    let path = cut(request.uri().path()).to_owned();
+    let sent = request.extensions().get::<Sent>();
+    let path = sent.map_or(request.uri(), |Sent(uri)| uri).path();
+    let path = cut(path).to_owned();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let mut response = answered(next.run(request)).await;
     if let Some(Cause(cause)) = response.extensions_mut().remove() {

@@ -39,6 +39,8 @@ struct Shared {
 pub struct ApiSettings {
     /// Takes signatures that do not cover the query.
     pub accept_signature_v1: bool,
+    /// Takes the host that a request names for the one that was signed: nobody has said what the public URL is.
+    pub accept_any_host: bool,
 }
 
 /// The metrics, and the bearer token that opens them on the public listener.

@@ -85,6 +85,11 @@ impl Query {
         }
     }
 
+    /// Whether there is a parameter of that name, whatever it is.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.all.contains_key(&Key::of(name.as_bytes()))
+    }
+
     /// Every parameter at the top, in the order in which they came first.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Node)> {
         self.0.all.iter()

@@ -152,8 +152,8 @@ pub async fn admit(
         return Ok(true);
     }
     let mut transaction = registry.database().write().await?;
-    nonces::prune(&mut transaction, now - REMEMBERED).await?;
     let is_new = nonces::insert(&mut transaction, key.id, cnonce, now).await?;
+    nonces::prune(&mut transaction, now - REMEMBERED).await?;
     transaction.commit().await?;
     Ok(is_new)
 }

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::{MINUTE, Millis};
 
-/// How long a nonce is remembered: the time of a request may be off by 15 seconds both ways, and no more.
-pub(crate) const REMEMBERED: Millis = MINUTE;
+/// How long a nonce is remembered: the time of a request may be off by 15 seconds both ways, and clocks of processes by a few.
+pub(crate) const REMEMBERED: Millis = 2 * MINUTE;
 /// From how many on old ones are looked for.
 const MANY: usize = 1_000;
 
@@ -53,7 +53,7 @@ mod tests {
         assert!(nonces.note(2, "a", 1));
         assert!(nonces.note(2, "a", 1 + REMEMBERED));
         for number in 0..3 * MANY {
-            assert!(nonces.note(3, &number.to_string(), 2 * MINUTE));
+            assert!(nonces.note(3, &number.to_string(), 2 * REMEMBERED));
         }
         let seen = nonces.0.lock().unwrap();
         assert_eq!(seen.all.len(), 3 * MANY + 1, "the oldest is gone");

@@ -3,12 +3,14 @@
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{Method, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use kapelle_registry::actor::{Actor, ApiKeyActor};
-use kapelle_registry::api_key;
+use kapelle_registry::access::Denied;
+use kapelle_registry::actor::{Actor, ApiKeyActor, KeyAccess};
 use kapelle_registry::clock::SECOND;
+use kapelle_registry::{Registry, api_key};
 use packagist_api::{
     Authorization, InvalidAuthorization, Query, Request as ToSign, Secret, Signature,
     SignatureVersion, Signing,
@@ -21,7 +23,8 @@ use crate::extract::RawBody;
 use crate::state::AppState;
 
 /// By how much the time of a request may be off, in seconds.
-const TOLERANCE: i64 = 15;
+const TOLERANCE: u64 = 15;
+const NO_STORE: HeaderValue = HeaderValue::from_static("private, no-store");
 
 /// The key that signed a request, and the parameters that it covered.
 #[derive(Clone, Debug)]
@@ -56,67 +59,85 @@ pub(crate) async fn authenticate(
     request: Request,
     next: Next,
 ) -> Response {
-    match admitted(&state, request).await {
+    let mut response = match admitted(&state, request).await {
         Ok(request) => next.run(request).await,
         Err(error) => error.into_response(),
-    }
+    };
+    // The same address has another answer for each key.
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, NO_STORE);
+    response
 }
 
 /// The request with what is known of it, once its signature was right, in time, and the first of its kind.
 async fn admitted(state: &AppState, request: Request) -> Result<Request, ApiError> {
     let registry = state.registry();
     let claimed = claimed(state, &request)?;
+    check_time(registry, &claimed)?;
     let (key, secret) = api_key::find(registry, &claimed.key)
         .await?
         .ok_or(ApiError::Unauthenticated)?;
-    let seconds: i64 = claimed.timestamp.parse().unwrap_or(i64::MAX);
-    if (registry.now() / SECOND).abs_diff(seconds) > TOLERANCE.unsigned_abs() {
-        return Err(ApiError::BadRequest(
-            "Timestamp is beyond the +-15 second difference allowed.".to_owned(),
-        ));
-    }
-    let sent = request
-        .extensions()
-        .get::<Sent>()
-        .map_or_else(|| request.uri().clone(), |Sent(uri)| uri.clone());
-    let query = Query::parse(sent.query().unwrap_or_default());
-    let query = query.map_err(|error| ApiError::BadRequest(error.to_string()))?;
-    let hosts = hosts(state, &request);
-
-    let (parts, body) = request.into_parts();
-    let RawBody(body) = RawBody::from_request(Request::new(body), state).await?;
     let secret = Secret::new(secret.expose_secret());
-    let is_signed = |host: &String| {
-        let signed = ToSign {
-            method: parts.method.as_str(),
-            host,
-            path: sent.path(),
-            query: &query,
-        };
-        let mut signing = Signing::begin(&secret, signed, &claimed);
-        signing.body(&body);
-        let has_body = signing.has_body();
-        signing.is(&claimed.signature).then_some(has_body)
-    };
-    let Some(has_body) = hosts.iter().find_map(is_signed) else {
-        return Err(ApiError::BadRequest("Invalid signature.".to_owned()));
-    };
-    let changes = !matches!(parts.method, Method::GET | Method::HEAD);
+    let (mut request, query) = verified(state, request, &claimed, &secret).await?;
+    // The body may have taken its time.
+    check_time(registry, &claimed)?;
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    if changes && key.access == KeyAccess::Read {
+        return Err(Denied::ReadOnlyKey.into());
+    }
     if !api_key::admit(registry, &key, &claimed.cnonce, changes).await? {
         return Err(ApiError::BadRequest(
             "This request was sent before: every request needs a cnonce of its own.".to_owned(),
         ));
     }
-    let body = if has_body {
-        Body::from(body)
-    } else {
-        Body::empty()
-    };
-    let mut request = Request::from_parts(parts, body);
     request
         .extensions_mut()
         .insert(Authenticated { key, query });
     Ok(request)
+}
+
+/// The request and its parameters as they were signed: with its body read, or with none where that is not covered.
+async fn verified(
+    state: &AppState,
+    request: Request,
+    claimed: &Signature,
+    secret: &Secret,
+) -> Result<(Request, Query), ApiError> {
+    let sent = request.extensions().get::<Sent>();
+    let sent = sent.map_or(request.uri(), |Sent(uri)| uri).clone();
+    let query = Query::parse(sent.query().unwrap_or_default());
+    let query = query.map_err(|error| ApiError::BadRequest(error.to_string()))?;
+    let hosts = hosts(state, &request);
+    let (parts, body) = request.into_parts();
+    let RawBody(body) = RawBody::from_request(Request::new(body), state).await?;
+    let has_signed_body = |host: &String| {
+        let request = ToSign {
+            method: parts.method.as_str(),
+            host,
+            path: sent.path(),
+            query: &query,
+        };
+        let mut signing = Signing::begin(secret, request, claimed);
+        signing.body(&body);
+        let has_body = signing.has_body();
+        signing.is(&claimed.signature).then_some(has_body)
+    };
+    let body = match hosts.iter().find_map(has_signed_body) {
+        Some(true) => Body::from(body),
+        Some(false) => Body::empty(),
+        None => return Err(ApiError::BadRequest("Invalid signature.".to_owned())),
+    };
+    Ok((Request::from_parts(parts, body), query))
+}
+
+fn check_time(registry: &Registry, claimed: &Signature) -> Result<(), ApiError> {
+    let seconds: i64 = claimed.timestamp.parse().unwrap_or(i64::MAX);
+    if (registry.now() / SECOND).abs_diff(seconds) <= TOLERANCE {
+        return Ok(());
+    }
+    let late = "Timestamp is beyond the +-15 second difference allowed.";
+    Err(ApiError::BadRequest(late.to_owned()))
 }
 
 /// What the header says, if it may be said here.
@@ -141,32 +162,19 @@ fn claimed(state: &AppState, request: &Request) -> Result<Signature, ApiError> {
     }
 }
 
-/// Under which names the client may know this server: the public URL's, and the one that the request names.
+/// Under which names the client may know this server: that of the public URL. Where nobody has said what that is, the one that
+/// the request names.
 fn hosts(state: &AppState, request: &Request) -> Vec<String> {
-    let named = request
-        .uri()
-        .authority()
-        .map(|authority| authority.as_str().to_owned());
-    let named = named.or_else(|| {
-        Some(
-            request
-                .headers()
-                .get(header::HOST)?
-                .to_str()
-                .ok()?
-                .to_owned(),
-        )
-    });
     let public_url = state.registry().public_url();
     let mut hosts: Vec<String> = public_url
         .host_str()
         .map(str::to_lowercase)
         .into_iter()
         .collect();
-    if let Some(named) = named.map(|named| without_port(&named).to_lowercase())
-        && !hosts.contains(&named)
-    {
-        hosts.push(named);
+    if state.api().accept_any_host {
+        let named = request.uri().authority().map(Authority::as_str);
+        let named = named.or_else(|| request.headers().get(header::HOST)?.to_str().ok());
+        hosts.extend(named.map(|named| without_port(named).to_lowercase()));
     }
     hosts
 }

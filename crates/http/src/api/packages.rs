@@ -10,7 +10,7 @@ use kapelle_storage::db::packages::Package as Row;
 use packagist_api::{Package, PackageConfig, PackageDetail, PackageLinks, Statistics, Version};
 
 use super::Authenticated;
-use super::page::Page;
+use super::page::{Page, text};
 use crate::error::ApiError;
 use crate::extract::Segments;
 use crate::state::AppState;
@@ -30,7 +30,11 @@ pub(crate) async fn list(
     caller: Authenticated,
 ) -> Result<Response, ApiError> {
     let page = Page::of(&caller.query)?;
-    let origin = caller.query.get("origin").map(origin).transpose()?;
+    let origin = text(&caller.query, "origin")?.map(origin).transpose()?;
+    if caller.query.has("security-issue-state") {
+        let sentence = "security-issue-state cannot be asked for yet: this server does not look for security issues";
+        return Err(ApiError::BadRequest(sentence.to_owned()));
+    }
     let (limit, offset) = page.rows();
     let organization = caller.key.organization_id;
     let (rows, total) = package::page(
@@ -59,25 +63,25 @@ pub(crate) async fn show(
         return Err(unknown());
     }
     let organization = caller.key.organization_id;
-    let found = package::show(state.registry(), &caller.actor(), organization, &named).await;
-    let details = match found {
+    let found = package::outline(state.registry(), &caller.actor(), organization, &named).await;
+    let outline = match found {
         Err(PackageError::Unknown(_) | PackageError::Removed { .. }) => return Err(unknown()),
         found => found?,
     };
-    let versions = details.versions.iter().map(|version| Version {
-        version: version.version.clone(),
-        version_normalized: version.version_normalized.clone(),
-        source_reference: Some(version.reference.clone()),
+    let versions = outline.versions.into_iter().map(|version| Version {
+        version: version.version,
+        version_normalized: version.version_normalized,
         dist_reference: Some(version.reference.clone()),
+        source_reference: Some(version.reference),
         released_at: Some(rfc3339(version.released_at)),
         is_default_branch: version.default_branch,
     });
     Ok(Json(PackageDetail {
         versions: versions.collect(),
         install_statistics: Statistics {
-            total: details.installs,
+            total: outline.installs,
         },
-        package: shown(details.package),
+        package: shown(outline.package),
     }))
 }
 

@@ -9,8 +9,10 @@ use url::Url;
 
 use crate::error::ApiError;
 
-/// The most that `limit` and `page` may be; what a page has without `limit`.
+/// The most that a page may have, and what it has without `limit`.
 const MOST: i64 = 10_000;
+/// The last page that can be asked for: of all that there could be.
+const LAST: i64 = 1_000_000_000;
 
 /// Which part of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +25,8 @@ impl Page {
     /// The page that a request asks for.
     pub(crate) fn of(query: &Query) -> Result<Self, ApiError> {
         Ok(Self {
-            limit: number(query, "limit", MOST)?,
-            number: number(query, "page", 1)?,
+            limit: number(query, "limit", MOST, MOST)?,
+            number: number(query, "page", LAST, 1)?,
         })
     }
 
@@ -83,13 +85,23 @@ impl Page {
     }
 }
 
-fn number(query: &Query, name: &str, default: i64) -> Result<i64, ApiError> {
-    let Some(text) = query.get(name) else {
+/// The value of a parameter, if it is there.
+pub(super) fn text<'q>(query: &'q Query, name: &str) -> Result<Option<&'q str>, ApiError> {
+    match query.get(name) {
+        None if query.has(name) => Err(ApiError::BadRequest(format!(
+            "{name} is given once, as text"
+        ))),
+        value => Ok(value),
+    }
+}
+
+fn number(query: &Query, name: &str, most: i64, default: i64) -> Result<i64, ApiError> {
+    let Some(text) = text(query, name)? else {
         return Ok(default);
     };
     let number = text
         .parse()
         .ok()
-        .filter(|number| (1..=MOST).contains(number));
-    number.ok_or_else(|| ApiError::BadRequest(format!("{name} is a number from 1 to {MOST}")))
+        .filter(|number| (1..=most).contains(number));
+    number.ok_or_else(|| ApiError::BadRequest(format!("{name} is a number from 1 to {most}")))
 }

@@ -10,6 +10,15 @@ use axum::http::Uri;
 #[derive(Clone, Debug)]
 pub(crate) struct Sent(pub(crate) Uri);
 
+/// What follows a package in a path, and is no name.
+const PARTS: [&str; 5] = [
+    "artifacts",
+    "customers",
+    "dependents",
+    "security-issues",
+    "security-monitoring",
+];
+
 /// Gives a request to the API the path by which it is routed.
 pub(crate) fn route<B>(request: &mut Request<B>) {
     let sent = request.uri().clone();
@@ -20,8 +29,12 @@ pub(crate) fn route<B>(request: &mut Request<B>) {
     if let Some(query) = sent.query() {
         target = format!("{target}?{query}");
     }
-    // What was a path and only lost its last slash, or had one escaped, still is one.
-    if let Ok(uri) = target.parse() {
+    // What was a path and only lost its last slash, or had one escaped, still is one; and the rest stays.
+    let mut parts = sent.clone().into_parts();
+    if let Ok(target) = target.parse() {
+        parts.path_and_query = Some(target);
+    }
+    if let Ok(uri) = Uri::from_parts(parts) {
         *request.uri_mut() = uri;
     }
     request.extensions_mut().insert(Sent(sent));
@@ -29,21 +42,20 @@ pub(crate) fn route<B>(request: &mut Request<B>) {
 
 fn routed(path: &str) -> String {
     let path = path.strip_suffix('/').unwrap_or(path);
-    let mut rest: Vec<&str> = path.split('/').skip(1).collect();
-    rest.reverse();
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
     let mut target = String::with_capacity(path.len() + 2);
-    while let Some(segment) = rest.pop() {
+    let mut at = 0;
+    while let Some(segment) = segments.get(at) {
         target.push('/');
         target.push_str(segment);
-        if segment == "packages"
-            && let [.., second, first] = rest[..]
+        at += 1;
+        // Kinds of things and what they are called take turns.
+        let is_kind = at % 2 == 0;
+        if let ("packages", true, [first, second, ..]) = (*segment, is_kind, &segments[at..])
             && is_name(first, second)
         {
-            target.push('/');
-            target.push_str(first);
-            target.push_str("%2F");
-            target.push_str(second);
-            rest.truncate(rest.len() - 2);
+            target.extend(["/", first, "%2F", second]);
+            at += 2;
         }
     }
     target
@@ -54,7 +66,8 @@ fn is_name(first: &str, second: &str) -> bool {
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let is_escaped = first.contains("%2F") || first.contains("%2f");
     let is_artifact = first == "artifacts" && is_number(second);
-    !is_number(first) && !is_escaped && !is_artifact && !second.is_empty()
+    let is_id = first.is_empty() || (is_number(first) && PARTS.contains(&second));
+    !is_id && !is_escaped && !is_artifact && !second.is_empty()
 }
 
 #[cfg(test)]
@@ -83,6 +96,19 @@ mod tests {
     #[case(
         "/api/customers/beta/packages/acme/lib/",
         "/api/customers/beta/packages/acme%2Flib"
+    )]
+    #[case("/api/packages/1234/lib/", "/api/packages/1234%2Flib")]
+    #[case(
+        "/api/customers/packages/packages/acme/lib/",
+        "/api/customers/packages/packages/acme%2Flib"
+    )]
+    #[case(
+        "/api/suborganizations/packages/teams/5/",
+        "/api/suborganizations/packages/teams/5"
+    )]
+    #[case(
+        "/api/suborganizations/a/mirrored-repositories/1/packages/acme/lib",
+        "/api/suborganizations/a/mirrored-repositories/1/packages/acme%2Flib"
     )]
     #[case("/api/", "/api")]
     fn both_forms_of_a_path_have_one_route(#[case] sent: &str, #[case] expected: &str) {

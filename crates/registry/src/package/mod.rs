@@ -13,7 +13,7 @@ pub use removal::{purge, remove, undo};
 use kapelle_storage::db::dists::Dist;
 use kapelle_storage::db::package_references::{self, PackageReference};
 use kapelle_storage::db::packages::{self as rows, Package};
-use kapelle_storage::db::versions::{self, Version};
+use kapelle_storage::db::versions::{self, Outline, Version};
 use kapelle_storage::db::{dists, install_statistics, package_refs};
 use kapelle_storage::{StorageError, Transaction};
 use kapelle_vcs::{InvalidUrl, RepositoryUrl};
@@ -243,6 +243,33 @@ pub async fn show(
         faults,
         lost,
         installs,
+    })
+}
+
+/// A package with what its versions are called, however many there are.
+#[derive(Debug)]
+pub struct PackageOutline {
+    /// The package.
+    pub package: Package,
+    /// Its live versions.
+    pub versions: Vec<Outline>,
+    /// Installs in all.
+    pub installs: i64,
+}
+
+/// A package with what its versions are called.
+pub async fn outline(
+    registry: &Registry,
+    actor: &Actor,
+    organization_id: i64,
+    named: &str,
+) -> Result<PackageOutline, PackageError> {
+    let package = find(registry, actor, organization_id, named).await?;
+    let mut connection = registry.database().read().await?;
+    Ok(PackageOutline {
+        versions: versions::outlines(&mut connection, package.id).await?,
+        installs: install_statistics::total(&mut connection, package.id).await?,
+        package,
     })
 }
 

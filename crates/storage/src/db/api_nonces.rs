@@ -5,7 +5,7 @@ use crate::handle::{Transaction, execute};
 use crate::statement::sql;
 use crate::value::values;
 
-/// Notes a nonce of an API key; `false`: it was noted before.
+/// Notes a nonce of an API key; `false`: it was noted before, or the key is gone.
 pub async fn insert(
     tx: &mut Transaction,
     api_key_id: i64,
@@ -13,7 +13,8 @@ pub async fn insert(
     seen_at: i64,
 ) -> Result<bool> {
     let sql = sql!(
-        "INSERT INTO api_nonces (api_key_id, cnonce, seen_at) VALUES ($1, $2, $3)
+        "INSERT INTO api_nonces (api_key_id, cnonce, seen_at)
+         SELECT id, CAST($2 AS TEXT), CAST($3 AS BIGINT) FROM api_keys WHERE id = $1
          ON CONFLICT (api_key_id, cnonce) DO NOTHING"
     );
     Ok(execute(tx, sql, values![api_key_id, cnonce, seen_at]).await? > 0)

@@ -79,6 +79,31 @@ pub async fn list_live(on: &mut impl Handle, package_id: i64) -> Result<Vec<Vers
     fetch_packed(on, sql, values![package_id]).await
 }
 
+/// A version without its composer.json.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outline {
+    /// As its author writes it.
+    pub version: String,
+    /// As Composer compares it.
+    pub version_normalized: String,
+    /// Its commit.
+    pub reference: String,
+    /// Whether it is the default branch.
+    pub default_branch: bool,
+    /// The commit's time.
+    pub released_at: i64,
+}
+columns!(Outline: version, version_normalized, reference, default_branch, released_at);
+
+/// The outlines of a package's live versions in the order they were added.
+pub async fn outlines(on: &mut impl Handle, package_id: i64) -> Result<Vec<Outline>> {
+    let sql = sql!(
+        "SELECT version, version_normalized, reference, default_branch, released_at FROM versions
+         WHERE package_id = $1 AND removed_at IS NULL ORDER BY id"
+    );
+    fetch_all(on, sql, values![package_id]).await
+}
+
 /// A package's versions and tombstones in the order they were added.
 pub async fn list_all(on: &mut impl Handle, package_id: i64) -> Result<Vec<Version>> {
     let sql = sql!(

@@ -1,6 +1,6 @@
 //! Nothing is answered to whoever did not sign it, in time, and once.
 
-use axum::http::Method;
+use axum::http::{Method, Request};
 use kapelle_http::ApiSettings;
 use kapelle_registry::actor::KeyAccess;
 use kapelle_registry::api_key::{self, NewApiKey};
@@ -62,13 +62,40 @@ on_both_databases! {
         assert_eq!(told(&answer), refused(400, "Request must contain a signature."));
     }
 
-    async fn the_host_is_the_public_one_or_the_one_that_was_asked(url: String) {
+    async fn the_host_that_is_signed_is_that_of_the_public_url(url: String) {
         let app = TestApp::start(&url).await;
-        for (host, status) in [("registry.internal", 200), ("packages.example.org", 200), ("registry.internal:8443", 400), ("evil.example.org", 400)] {
+        for (host, status) in [("packages.example.org", 200), ("registry.internal", 400), ("evil.example.org", 400)] {
             let signer = Signer { host: host.to_owned(), ..Signer::admin(&app) };
             assert_eq!(signer.get(PACKAGES).await.status, status, "{host}");
-            app.clock.advance(60_000);
+            app.clock.advance(120_000);
         }
+    }
+
+    async fn without_a_public_url_the_host_is_the_one_that_was_asked(url: String) {
+        let api = ApiSettings { accept_any_host: true, ..ApiSettings::default() };
+        let app = TestApp::with(&url, Options { api, ..Options::default() }).await;
+        for (host, status) in [("packages.example.org", 200), ("registry.internal", 200), ("registry.internal:8443", 400), ("evil.example.org", 400)] {
+            let signer = Signer { host: host.to_owned(), ..Signer::admin(&app) };
+            assert_eq!(signer.get(PACKAGES).await.status, status, "{host}");
+            app.clock.advance(120_000);
+        }
+        // As it comes by HTTP/2, and by a proxy.
+        let signer = Signer { host: "other.internal".to_owned(), ..Signer::admin(&app) };
+        let header = signer.sign(&Method::GET, PACKAGES, "");
+        let request = Request::get(format!("https://Other.internal:8443{PACKAGES}")).header("authorization", header);
+        assert_eq!(app.anonymous().send(request, "").await.status, 200);
+    }
+
+    async fn a_key_that_reads_is_told_so_before_anything_is_done(url: String) {
+        let app = TestApp::start(&url).await;
+        let new = NewApiKey { organization_id: app.organization_id, description: "", access: KeyAccess::Read };
+        let created = api_key::create(&app.registry, &Actor::Operator, new).await.unwrap();
+        let reader = Signer::with(&app, created.key, created.secret.expose_secret().to_owned());
+        let answer = reader.get(PACKAGES).await;
+        assert_eq!((answer.status, answer.header("cache-control")), (200, "private, no-store"));
+        let header = reader.sign(&Method::POST, PACKAGES, "{}");
+        let answer = reader.send(Method::POST, PACKAGES, "{}", &header).await;
+        assert_eq!(told(&answer), refused(403, "this API key may only read: use one with admin access"));
     }
 
     async fn a_request_is_answered_only_in_time_and_once(url: String) {
@@ -101,7 +128,7 @@ on_both_databases! {
     }
 
     async fn signatures_that_leave_out_the_query_are_accepted_where_that_is_wished(url: String) {
-        let api = ApiSettings { accept_signature_v1: true };
+        let api = ApiSettings { accept_signature_v1: true, ..ApiSettings::default() };
         let app = TestApp::with(&url, Options { api, ..Options::default() }).await;
         let old = Signer { version: SignatureVersion::V1, ..Signer::admin(&app) };
         assert_eq!(old.get(PACKAGES).await.status, 200);

@@ -64,12 +64,17 @@ on_both_databases! {
         let last = admin.get("/api/packages/?limit=2&page=3").await;
         assert_eq!(names(&last.json()).len(), 1);
         assert!(!last.header("link").contains("next"));
-        assert_eq!(admin.get("/api/packages/?limit=2&page=9").await.text(), "[]");
+        for beyond in ["9", "10001", "1000000000"] {
+            assert_eq!(admin.get(&format!("/api/packages/?limit=10000&page={beyond}")).await.text(), "[]", "{beyond}");
+        }
         assert_eq!(admin.get("/api/packages/?origin=public-proxy").await.text(), "[]");
         for (query, message) in [
             ("limit=0", "limit is a number from 1 to 10000"),
             ("limit=10001", "limit is a number from 1 to 10000"),
-            ("page=x", "page is a number from 1 to 10000"),
+            ("page=x", "page is a number from 1 to 1000000000"),
+            ("limit[]=1", "limit is given once, as text"),
+            ("origin[]=private", "origin is given once, as text"),
+            ("security-issue-state=open", "security-issue-state cannot be asked for yet: this server does not look for security issues"),
             ("origin=elsewhere", "origin is one of private, public-mirror and private-mirror"),
         ] {
             let answer = admin.get(&format!("/api/packages/?{query}")).await;
