@@ -1,4 +1,4 @@
-//! Several jobs at once: who looks for the next one, when, and which may have the last free slot.
+//! Several jobs at once: who looks for the next one, when, and how many of them nobody may wait for.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
