@@ -30,7 +30,7 @@ pub(super) async fn check(walk: &Walk<'_>) -> Result<(), VerifyError> {
         secrets.extend(keys.iter().map(|row| {
             let place = api_key::secret_place(&row.key);
             let opened = registry.parts.secrets.open(&place, &row.secret);
-            let advice = "make another with `kapelle setup`";
+            let advice = "make another with `kapelle api-key create`, and remove this one";
             (format!("the API key {}", row.id), advice, opened.is_ok())
         }));
         walk.count(Checked {
