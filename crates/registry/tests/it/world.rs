@@ -243,15 +243,14 @@ impl World {
             .unwrap()
     }
 
-    /// Waits until a job that somebody else runs is over, also when that leaves no row.
+    /// Waits until a job that somebody else runs is over.
     pub(crate) async fn is_over(&self, job: i64) {
         for _ in 0..1_000 {
-            match jobs::show(&self.registry, &Actor::Operator, job).await {
-                Ok(row) if row.finished_at.is_none() => {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-                _ => return,
+            let row = jobs::show(&self.registry, &Actor::Operator, job).await;
+            if row.unwrap().finished_at.is_some() {
+                return;
             }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("job {job} does not end");
     }
