@@ -285,11 +285,48 @@ on_both_databases! {
         }
         insta::assert_snapshot!(states.join("\n"), @r"
         queued (its worker was lost)
-        error (its worker was lost, and no attempts are left)
+        queued (its worker was lost)
         error (its worker was lost (superseded: the same job is queued again))
         queued ()
         cancelled (cancelled)
         ");
+    }
+
+    async fn losses_are_no_attempts_but_a_job_that_takes_its_workers_down_waits_and_ends(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        let id = jobs::enqueue(&mut tx, NewJob { max_attempts: 5, ..job("deadly", NOW) }).await.unwrap();
+        let (mut now, mut waits) = (NOW, Vec::new());
+        loop {
+            let claimed = jobs::claim_one(&mut tx, id, "w1", now, now + 1).await.unwrap().unwrap();
+            assert_eq!(claimed.max_attempts - claimed.attempt, 4, "each loss gives an attempt back");
+            now += 2;
+            assert_eq!(jobs::reclaim_expired(&mut tx, now).await.unwrap(), 1);
+            let lost = jobs::find(&mut tx, id).await.unwrap().unwrap();
+            if lost.state == "error" {
+                assert_eq!(lost.message, "its worker was lost once too often");
+                break;
+            }
+            waits.push((lost.run_at - now) / 1000);
+            now = lost.run_at;
+        }
+        assert_eq!(waits, [0, 0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120, 130, 140, 150, 160, 170]);
+    }
+
+    async fn a_job_that_its_worker_hands_back_has_lost_nothing(url: String) {
+        let db = open(&url).await;
+        let mut tx = db.write().await.unwrap();
+        let id = jobs::enqueue(&mut tx, job("moved", NOW)).await.unwrap();
+        for round in 0..30 {
+            let claimed = jobs::claim_one(&mut tx, id, "w1", NOW, LEASE).await.unwrap().expect("due at once");
+            if round % 2 == 0 {
+                assert_eq!(jobs::release(&mut tx, "w1", NOW).await.unwrap(), 1);
+            } else {
+                jobs::give_up(&mut tx, &claimed, NOW).await.unwrap();
+            }
+            assert_eq!(jobs::reclaim_expired(&mut tx, NOW).await.unwrap(), 1);
+            assert_eq!(jobs::find(&mut tx, id).await.unwrap().unwrap().run_at, NOW);
+        }
     }
 
     async fn a_cancelled_job_never_begins_or_is_asked_to_stop(url: String) {

@@ -8,6 +8,12 @@ use crate::statement::sql;
 use crate::value::values;
 use crate::{Engine, Result};
 
+/// Workers that a job may lose before it ends: within half an hour, when each takes it up as soon as it may.
+const MOST_LOSSES: i64 = 20;
+
+/// How much longer a job waits after each loss, in milliseconds.
+const WAIT_AFTER_LOSS: i64 = 10_000;
+
 /// What a new job is made of; the fields are [`Job`](super::Job)'s.
 #[derive(Debug, Clone, Copy)]
 pub struct NewJob<'n> {
@@ -209,27 +215,31 @@ pub(super) async fn hold(tx: &mut Transaction) -> Result<()> {
 }
 
 /// Takes back the running jobs whose lease ran out and says how many. Each is queued again, or ends: as cancelled
-/// when that was asked for, as an error when its attempts are used up or the same job is queued anyway.
+/// when that was asked for, as an error when it has lost [`MOST_LOSSES`] workers or the same job is queued anyway.
+///
+/// A loss is no attempt: the job gets another one for it. The first two times it goes on at once; after that it waits
+/// longer each time, so that a job that takes its process down with it leaves room for others.
 pub async fn reclaim_expired(tx: &mut Transaction, now: i64) -> Result<u64> {
     let over = sql!(
         "UPDATE jobs SET finished_at = $1, owner = NULL, lease_until = NULL,
              state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'error' END,
              message = CASE WHEN cancel_requested THEN 'cancelled'
-                 WHEN attempt >= max_attempts THEN 'its worker was lost, and no attempts are left'
+                 WHEN losses + 1 >= $2 THEN 'its worker was lost once too often'
                  ELSE 'its worker was lost (superseded: the same job is queued again)' END
          WHERE state = 'running' AND lease_until < $1
-             AND (cancel_requested OR attempt >= max_attempts
+             AND (cancel_requested OR losses + 1 >= $2
                  OR EXISTS (SELECT 1 FROM jobs AS twin
                      WHERE twin.state = 'queued' AND twin.exclusive_key = jobs.exclusive_key))"
     );
     let again = sql!(
-        "UPDATE jobs SET state = 'queued', run_at = $1, message = 'its worker was lost', owner = NULL,
-             lease_until = NULL
+        "UPDATE jobs SET state = 'queued', message = 'its worker was lost', owner = NULL, lease_until = NULL,
+             losses = losses + 1, max_attempts = max_attempts + 1,
+             run_at = $1 + CASE WHEN losses < 2 THEN 0 ELSE (losses - 1) * $2 END
          WHERE state = 'running' AND lease_until < $1"
     );
     hold(tx).await?;
-    let over = execute(tx, over, values![now]).await?;
-    Ok(over + execute(tx, again, values![now]).await?)
+    let over = execute(tx, over, values![now, MOST_LOSSES]).await?;
+    Ok(over + execute(tx, again, values![now, WAIT_AFTER_LOSS]).await?)
 }
 
 /// Brings forward what a clock that was ahead has put off: leases that end after `lease_until` end then, queued jobs that
@@ -272,9 +282,11 @@ pub async fn next_run_at(on: &mut impl Handle) -> Result<Option<i64>> {
     Ok(row.map(|row| row.value))
 }
 
-/// Ends the leases of everything that `owner` runs, so that [`reclaim_expired`] gives it back at once.
+/// Ends the leases of everything that `owner` runs, so that [`reclaim_expired`] gives it back at once; that is no loss.
 pub async fn release(tx: &mut Transaction, owner: &str, now: i64) -> Result<u64> {
-    let sql = sql!("UPDATE jobs SET lease_until = $2 - 1 WHERE owner = $1 AND state = 'running'");
+    let sql = sql!(
+        "UPDATE jobs SET lease_until = $2 - 1, losses = losses - 1 WHERE owner = $1 AND state = 'running'"
+    );
     hold(tx).await?;
     execute(tx, sql, values![owner, now]).await
 }
@@ -283,7 +295,7 @@ pub async fn release(tx: &mut Transaction, owner: &str, now: i64) -> Result<u64>
 /// none any more, or another claim of it, if anything has happened to it since then.
 pub async fn give_up(tx: &mut Transaction, claimed: &Job, now: i64) -> Result<()> {
     let sql = sql!(
-        "UPDATE jobs SET lease_until = $5 - 1
+        "UPDATE jobs SET lease_until = $5 - 1, losses = losses - 1
          WHERE id = $1 AND attempt = $2 AND owner = $3 AND lease_until = $4 AND state = 'running'"
     );
     let Job {
