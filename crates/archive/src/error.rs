@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::root_file::ArchiveKind;
+
 /// Why an archive could not be read or written. Names are shown with their special characters escaped.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
@@ -113,6 +115,8 @@ pub enum ArchiveError {
     NoRootFile {
         /// The file.
         name: String,
+        /// What the archive is, which can be read to its end.
+        kind: ArchiveKind,
     },
 }
 

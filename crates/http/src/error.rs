@@ -9,10 +9,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kapelle_registry::access::Denied;
 use kapelle_registry::api_key::ApiKeyError;
+use kapelle_registry::credential::CredentialError;
 use kapelle_registry::dist::DistError;
 use kapelle_registry::document::DocumentError;
 use kapelle_registry::hook::HookError;
 use kapelle_registry::jobs::ShowError;
+use kapelle_registry::mirrored_repository::MirroredRepositoryError;
 use kapelle_registry::organization::VisibleError;
 use kapelle_registry::package::PackageError;
 use kapelle_registry::search::SearchError;
@@ -77,6 +79,9 @@ pub(crate) enum ApiError {
         /// How many bytes there are.
         size: u64,
     },
+    /// Too much of that is under way already.
+    #[error("{0}")]
+    Busy(String),
     /// It exists and cannot be had at the moment.
     #[error("{0}")]
     Unavailable(String),
@@ -137,6 +142,7 @@ impl ApiError {
             Self::Unsigned(_) => (StatusCode::UNAUTHORIZED, "signature_missing"),
             Self::Forged(_) => (StatusCode::FORBIDDEN, "signature_wrong"),
             Self::Range { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable"),
+            Self::Busy(_) => (StatusCode::TOO_MANY_REQUESTS, "busy"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::NoRoom(_) => (StatusCode::SERVICE_UNAVAILABLE, "no_room"),
             Self::Outage => (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable"),
@@ -198,7 +204,7 @@ impl ApiError {
             Self::NoRoom(_) => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER);
             }
-            Self::Unavailable(_) | Self::Outage | Self::Stale => {
+            Self::Busy(_) | Self::Unavailable(_) | Self::Outage | Self::Stale => {
                 headers.insert(header::RETRY_AFTER, RETRY_SOON);
             }
             Self::Range { size } => {
@@ -304,6 +310,31 @@ impl From<ApiKeyError> for ApiError {
     }
 }
 
+impl From<CredentialError> for ApiError {
+    fn from(error: CredentialError) -> Self {
+        match error {
+            CredentialError::Denied(denied) => Self::Denied(denied),
+            used @ CredentialError::Storage(StorageError::CredentialInUse { .. }) => {
+                Self::BadRequest(used.to_string())
+            }
+            CredentialError::Storage(error) => error.into(),
+            CredentialError::Unknown(id) => Self::Missing(format!("there is no credential {id}")),
+            other => Self::BadRequest(other.to_string()),
+        }
+    }
+}
+
+impl From<MirroredRepositoryError> for ApiError {
+    fn from(error: MirroredRepositoryError) -> Self {
+        match error {
+            MirroredRepositoryError::Denied(denied) => Self::Denied(denied),
+            MirroredRepositoryError::Storage(error) => error.into(),
+            unknown @ MirroredRepositoryError::Unknown(_) => Self::Missing(unknown.to_string()),
+            MirroredRepositoryError::Invalid(sentence) => Self::BadRequest(sentence),
+        }
+    }
+}
+
 impl From<ShowError> for ApiError {
     fn from(error: ShowError) -> Self {
         match error {
@@ -328,7 +359,14 @@ impl From<PackageError> for ApiError {
         match error {
             PackageError::Denied(denied) => Self::Denied(denied),
             PackageError::Storage(error) => error.into(),
-            other => Self::Internal(other.to_string()),
+            PackageError::Artifact(error) => error.into(),
+            cause @ (PackageError::Document(_) | PackageError::Destroy(..)) => {
+                Self::Internal(cause.to_string())
+            }
+            unknown @ (PackageError::Unknown(_) | PackageError::Removed { .. }) => {
+                Self::Missing(unknown.to_string())
+            }
+            other => Self::BadRequest(other.to_string()),
         }
     }
 }

@@ -12,6 +12,7 @@ use kapelle_registry::{Random, Registry};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 
+use crate::api::UnderWay;
 use crate::error::ApiError;
 use crate::figures::Figures;
 use crate::observe::AccessLog;
@@ -32,6 +33,7 @@ struct Shared {
     requests: Requests,
     figures: Figures,
     access: Box<dyn AccessLog>,
+    uploads: UnderWay,
 }
 
 /// How tolerant the management API is.
@@ -79,6 +81,7 @@ impl AppState {
             requests,
             figures: Figures::default(),
             access,
+            uploads: UnderWay::default(),
         }))
     }
 
@@ -92,6 +95,11 @@ impl AppState {
 
     pub(crate) fn metrics(&self) -> Option<&GuardedMetrics> {
         self.0.metrics.as_ref()
+    }
+
+    /// Artifacts that are on their way in.
+    pub(crate) fn uploads(&self) -> &UnderWay {
+        &self.0.uploads
     }
 
     pub(crate) fn access_log(&self) -> &dyn AccessLog {

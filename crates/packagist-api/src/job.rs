@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::PackageRef;
+
 /// A job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -11,4 +13,16 @@ pub struct Job {
     pub status: String,
     /// For people; after an error, what it was.
     pub message: String,
+    /// The package that it is about.
+    pub package: Option<PackageRef>,
+    /// Where more is.
+    pub links: JobLinks,
+}
+
+/// Addresses about a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobLinks {
+    /// This job in the API: a path.
+    #[serde(rename = "self")]
+    pub own: String,
 }

@@ -1,7 +1,7 @@
 //! Packages and their versions. Which fields there are, and what is known of them: the contract's `Package`, `PackageDetail` and
 //! `Version`.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// A package as lists show it.
@@ -26,6 +26,8 @@ pub struct Package {
     pub abandoned: bool,
     /// What its author advises to use instead.
     pub replacement_package: Option<String>,
+    /// What new suborganizations may do with it.
+    pub default_suborganization_access: Option<String>,
     /// Where more is.
     pub links: PackageLinks,
 }
@@ -45,6 +47,9 @@ pub struct PackageConfig {
     pub credentials_id: Option<i64>,
     /// The mirrored repository that it is from.
     pub mirrored_repository_id: Option<i64>,
+    /// Of a package of artifacts, which are its.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact_ids: Option<Vec<i64>>,
 }
 
 /// Addresses about a package.
@@ -92,4 +97,68 @@ pub struct Version {
 pub struct Statistics {
     /// Since the beginning.
     pub total: i64,
+    /// In the last 30 days, this one included.
+    pub last_month: i64,
+    /// Since yesterday's beginning (UTC).
+    pub last_day: i64,
+}
+
+/// A package as other things name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageRef {
+    /// Its number.
+    pub id: i64,
+    /// `vendor/name`.
+    pub name: String,
+}
+
+/// What a package is made or changed by: the body of `POST packages/` and `PUT packages/{package}/`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PackageRequest {
+    /// `vcs` (where it is not said), `git`, `github`, `gitlab`, `bitbucket`; `package` for a custom one; `artifact`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo_type: Option<String>,
+    /// The repository's URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo_url: Option<String>,
+    /// A custom package's definition: JSON, or JSON as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo_config: Option<Value>,
+    /// A package's artifacts: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_ids: Option<Vec<i64>>,
+    /// The credential for the repository; `null`: none. Not there: as it was.
+    #[serde(
+        default,
+        deserialize_with = "said",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub credentials: Option<Option<i64>>,
+    /// What new suborganizations may do with it; clients before 1.42 call it `defaultSubrepositoryAccess`.
+    #[serde(
+        default,
+        alias = "defaultSubrepositoryAccess",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub default_suborganization_access: Option<String>,
+}
+
+/// Tells `null` from nothing.
+fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// What of a package is looked at for security advisories.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecurityMonitoringConfig {
+    /// Every branch.
+    #[serde(default)]
+    pub monitor_all_branches: bool,
+    /// Those besides the default branch, such as `dev-main`; without effect where all are looked at.
+    #[serde(default)]
+    pub monitored_branches: Vec<String>,
 }

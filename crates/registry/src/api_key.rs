@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::access::{self, Denied};
 use crate::actor::{Actor, ApiKeyActor, KeyAccess};
 use crate::audit;
-use crate::nonces::REMEMBERED;
+use crate::nonces::KEPT;
 use crate::registry::Registry;
 use crate::secrets::SecretsError;
 use crate::statistics;
@@ -153,7 +153,7 @@ pub async fn admit(
     }
     let mut transaction = registry.database().write().await?;
     let is_new = nonces::insert(&mut transaction, key.id, cnonce, now).await?;
-    nonces::prune(&mut transaction, now - REMEMBERED).await?;
+    nonces::prune(&mut transaction, now - KEPT).await?;
     transaction.commit().await?;
     Ok(is_new)
 }

@@ -1,11 +1,12 @@
-//! Credentials: our way to reach others' repositories. Encrypted at rest, sent to their own host only.
+//! Credentials: our way to reach others. Encrypted at rest, sent to their own host only.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use kapelle_outbound::{HeaderMap, HeaderName, HeaderValue, Url};
 use kapelle_storage::db::credentials::{self as rows, Credential as Row};
 use kapelle_storage::db::packages::Package;
 use kapelle_storage::{Handle, StorageError};
-use kapelle_vcs::{Credential, Protocol, RepositoryUrl};
+use kapelle_vcs::{Credential, Protocol, Protocols, RepositoryUrl};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
@@ -14,6 +15,7 @@ use crate::actor::Actor;
 use crate::audit;
 use crate::jobs::JobError;
 use crate::registry::Registry;
+use crate::secrets::SecretsError;
 
 /// Longest secret, in bytes: an ssh key with room to spare.
 const SECRET: usize = 64 * 1024;
@@ -29,16 +31,43 @@ pub enum CredentialKind {
     Token,
     /// A private key in OpenSSH's format, without passphrase.
     SshKey,
+    /// A token of GitHub's.
+    GithubOauth,
+    /// A token of GitLab's.
+    GitlabToken,
+    /// User name and application password of Bitbucket's.
+    BitbucketAppPassword,
+    /// Public and private key of a Magento repository.
+    Magento,
+    /// A header of any name; the user name is the header's.
+    HttpHeader,
 }
 
 impl CredentialKind {
-    /// The word that the command line and the database use.
+    /// Every kind with the word that clients, the command line and the database use; those of Private Packagist's API, and
+    /// our own `token`.
+    pub const ALL: [(Self, &'static str); 8] = [
+        (Self::HttpBasic, "http-basic"),
+        (Self::Token, "token"),
+        (Self::SshKey, "ssh-key"),
+        (Self::GithubOauth, "github-oauth"),
+        (Self::GitlabToken, "gitlab-token"),
+        (Self::BitbucketAppPassword, "bitbucket-app-pw"),
+        (Self::Magento, "magento"),
+        (Self::HttpHeader, "http-header"),
+    ];
+
+    /// The word for it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::HttpBasic => "http-basic",
-            Self::Token => "token",
-            Self::SshKey => "ssh-key",
-        }
+        let found = Self::ALL.iter().find(|(kind, _)| *kind == self);
+        found.map_or("", |(_, word)| word)
+    }
+
+    fn needs_user(self) -> bool {
+        matches!(
+            self,
+            Self::HttpBasic | Self::BitbucketAppPassword | Self::Magento | Self::HttpHeader
+        )
     }
 }
 
@@ -46,12 +75,10 @@ impl std::str::FromStr for CredentialKind {
     type Err = CredentialError;
 
     fn from_str(text: &str) -> Result<Self, CredentialError> {
-        match text {
-            "http-basic" => Ok(Self::HttpBasic),
-            "token" => Ok(Self::Token),
-            "ssh-key" => Ok(Self::SshKey),
-            other => Err(CredentialError::Kind(other.to_owned())),
-        }
+        let found = Self::ALL.iter().find(|(_, word)| *word == text);
+        found
+            .map(|(kind, _)| *kind)
+            .ok_or_else(|| CredentialError::Kind(text.to_owned()))
     }
 }
 
@@ -62,7 +89,10 @@ pub enum CredentialError {
     #[error(transparent)]
     Denied(#[from] Denied),
     /// No such kind.
-    #[error("{0:?} is no kind of credential: use http-basic, token or ssh-key")]
+    #[error(
+        "{0:?} is no type of credential: use http-basic, token, ssh-key, github-oauth, gitlab-token, bitbucket-app-pw, \
+         magento or http-header"
+    )]
     Kind(String),
     /// The host is not one.
     #[error("{0:?} is not a host: write it as in the repository's URL, with :port if it has one")]
@@ -93,6 +123,19 @@ pub struct NewCredential {
     pub secret: SecretString,
     /// What it is for.
     pub description: String,
+    /// Whether it is used for every repository of its host, and not only for packages that name it.
+    pub automatic: bool,
+}
+
+/// What is changed of a credential; the rest stays.
+#[derive(Debug, Default)]
+pub struct Edit {
+    /// What kind.
+    pub kind: Option<CredentialKind>,
+    /// The user name.
+    pub username: Option<String>,
+    /// Password, token or private key.
+    pub secret: Option<SecretString>,
 }
 
 /// Keeps a credential; gives its id.
@@ -117,6 +160,7 @@ pub async fn add(
         secret: &sealed,
         description: &new.description,
         created_at: registry.now(),
+        automatic: new.automatic,
     };
     let mut transaction = registry.database().write().await?;
     let id = rows::insert(&mut transaction, row).await?;
@@ -162,18 +206,39 @@ fn check(new: &NewCredential, host: &str) -> Result<(), CredentialError> {
         CredentialKind::SshKey if has_passphrase(secret) => Err(CredentialError::Text(
             "this private key has a passphrase, which nobody could type in: make one without (ssh-keygen -N '')",
         )),
-        CredentialKind::HttpBasic if new.username.is_empty() => Err(CredentialError::Text(
-            "an http-basic credential needs a user name",
+        CredentialKind::SshKey => Ok(()),
+        kind if kind.needs_user() && new.username.is_empty() => Err(CredentialError::Text(
+            "a credential of this type needs a user name: http-header has the header's name there",
         )),
-        CredentialKind::HttpBasic | CredentialKind::Token
-            if secret.chars().any(char::is_control) =>
-        {
-            Err(CredentialError::Text(
-                "the secret has control characters, such as a line end",
-            ))
-        }
+        CredentialKind::HttpHeader if !is_header(&new.username) => Err(CredentialError::Text(
+            "the user name of an http-header credential is the header's name, such as Authorization or PRIVATE-TOKEN; \
+             those that belong to the connection are not taken",
+        )),
+        _ if secret.chars().any(char::is_control) => Err(CredentialError::Text(
+            "the secret has control characters, such as a line end",
+        )),
         _ => Ok(()),
     }
+}
+
+/// Whether a header may be sent by that name: none that changes what a request is.
+fn is_header(name: &str) -> bool {
+    const OURS: [&str; 12] = [
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "keep-alive",
+        "range",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    name.bytes().all(is_token) && !OURS.contains(&name.to_lowercase().as_str())
 }
 
 /// OpenSSH's format names its cipher after a fixed head; PEM says so in plain words.
@@ -193,13 +258,72 @@ fn has_passphrase(key: &str) -> bool {
     cipher.is_some_and(|cipher| !cipher.starts_with(b"\x04none"))
 }
 
+/// Changes what is sent to a credential's host; gives the credential, without its secret.
+pub async fn edit(
+    registry: &Registry,
+    actor: &Actor,
+    organization_id: i64,
+    id: i64,
+    edit: Edit,
+) -> Result<Row, CredentialError> {
+    access::administer(actor, organization_id)?;
+    let mut transaction = registry.database().write().await?;
+    let stored = rows::lock(&mut transaction, organization_id, id).await?;
+    let stored = stored.ok_or(CredentialError::Unknown(id))?;
+    let kind = edit.kind.map_or_else(|| stored.kind.parse(), Ok)?;
+    let secret = match edit.secret {
+        Some(secret) => secret,
+        None => open(registry, &stored)
+            .map_err(|_| CredentialError::Text("its secret cannot be read: give it anew"))?,
+    };
+    let new = NewCredential {
+        kind,
+        host: stored.host.clone(),
+        username: edit.username.unwrap_or_else(|| stored.username.clone()),
+        secret,
+        description: stored.description.clone(),
+        automatic: stored.automatic,
+    };
+    check(&new, &stored.host)?;
+    let place = place(organization_id, kind.as_str(), &stored.host);
+    let sealed = registry.parts.secrets.seal(&place, &new.secret);
+    rows::update(&mut transaction, id, kind.as_str(), &new.username, &sealed).await?;
+    audit::record(
+        registry,
+        &mut transaction,
+        actor,
+        audit::Entry {
+            organization_id: Some(organization_id),
+            action: "credential.edit",
+            subject: &id.to_string(),
+            detail: json!({ "kind": kind.as_str() }),
+        },
+    )
+    .await?;
+    let edited = rows::find(&mut transaction, organization_id, id).await?;
+    transaction.commit().await?;
+    edited.ok_or(CredentialError::Unknown(id))
+}
+
+/// The organization's credential, without its secret.
+pub async fn find(
+    registry: &Registry,
+    actor: &Actor,
+    organization_id: i64,
+    id: i64,
+) -> Result<Row, CredentialError> {
+    access::inspect(actor, organization_id)?;
+    let found = rows::find(&mut registry.database().read().await?, organization_id, id).await?;
+    found.ok_or(CredentialError::Unknown(id))
+}
+
 /// The organization's credentials, without their secrets.
 pub async fn list(
     registry: &Registry,
     actor: &Actor,
     organization_id: i64,
 ) -> Result<Vec<Row>, CredentialError> {
-    access::administer(actor, organization_id)?;
+    access::inspect(actor, organization_id)?;
     Ok(rows::list(&mut registry.database().read().await?, organization_id).await?)
 }
 
@@ -274,17 +398,51 @@ fn check_host_of(row: &Row, url: &RepositoryUrl) -> Result<(), JobError> {
     )))
 }
 
-fn unseal(registry: &Registry, row: &Row) -> Result<Credential, JobError> {
+/// The headers that open a place reached over http, if the credential is for its host.
+pub(crate) fn headers(registry: &Registry, row: &Row, url: &Url) -> Result<HeaderMap, JobError> {
+    let mut headers = HeaderMap::new();
+    let place = RepositoryUrl::parse(url.as_str(), &Protocols::all());
+    let Ok(place) = place.map(|place| is_for(row, &place).then_some(place)) else {
+        return Ok(headers);
+    };
+    let Some(place) = place else {
+        return Ok(headers);
+    };
+    if let Some((name, value)) = unseal(registry, row)?.header(&place) {
+        let unusable = |_| JobError::Fail(format!("credential {} is no header", row.id));
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable(()))?;
+        let mut value = HeaderValue::from_str(&value).map_err(|_| unusable(()))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+fn open(registry: &Registry, row: &Row) -> Result<SecretString, SecretsError> {
     let place = place(row.organization_id, &row.kind, &row.host);
-    let secret = registry.parts.secrets.open(&place, &row.secret);
-    let secret = secret.map_err(|error| JobError::Fail(error.to_string()))?;
-    Ok(match row.kind.as_str() {
-        "ssh-key" => Credential::SshKey {
+    registry.parts.secrets.open(&place, &row.secret)
+}
+
+fn unseal(registry: &Registry, row: &Row) -> Result<Credential, JobError> {
+    let failed = |error: String| JobError::Fail(error);
+    let secret = open(registry, row).map_err(|error| failed(error.to_string()))?;
+    let kind: Result<CredentialKind, _> = row.kind.parse();
+    let username = row.username.clone();
+    Ok(match kind.map_err(|error| failed(error.to_string()))? {
+        CredentialKind::SshKey => Credential::SshKey {
             private_key: secret,
         },
-        "token" => Credential::Token { token: secret },
-        _ => Credential::HttpBasic {
-            username: row.username.clone(),
+        CredentialKind::Token | CredentialKind::GithubOauth | CredentialKind::GitlabToken => {
+            Credential::Token { token: secret }
+        }
+        CredentialKind::HttpHeader => Credential::Header {
+            name: username,
+            value: secret,
+        },
+        CredentialKind::HttpBasic
+        | CredentialKind::BitbucketAppPassword
+        | CredentialKind::Magento => Credential::HttpBasic {
+            username,
             password: secret,
         },
     })

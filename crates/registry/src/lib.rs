@@ -6,6 +6,7 @@
 pub mod access;
 pub mod actor;
 pub mod api_key;
+pub mod artifact;
 pub mod audit;
 pub mod blob;
 pub mod clock;
@@ -22,6 +23,7 @@ pub mod import;
 pub mod installation;
 pub mod jobs;
 pub mod limits;
+pub mod mirrored_repository;
 mod nonces;
 pub mod organization;
 pub mod package;

@@ -5,10 +5,14 @@ use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-use crate::clock::{MINUTE, Millis};
+use crate::clock::{HOUR, MINUTE, Millis};
 
-/// How long a nonce is remembered: the time of a request may be off by 15 seconds both ways, and clocks of processes by a few.
+/// How long a nonce is remembered in memory: the time of a request may be off by 15 seconds both ways, and clocks of processes
+/// by a few.
 pub(crate) const REMEMBERED: Millis = 2 * MINUTE;
+/// How long a nonce of a request that changes something is kept in the database: an upload is admitted when it has arrived, and
+/// no copy of it that was begun in time may still be on its way then.
+pub(crate) const KEPT: Millis = HOUR;
 /// From how many on old ones are looked for.
 const MANY: usize = 1_000;
 

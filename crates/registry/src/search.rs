@@ -3,6 +3,7 @@
 use kapelle_composer::PackageName;
 use kapelle_storage::StorageError;
 use kapelle_storage::db::install_statistics;
+use kapelle_storage::db::linked_names::Relation;
 use kapelle_storage::db::packages::{self as rows, Package};
 use regex::{Regex, RegexBuilder};
 
@@ -131,7 +132,13 @@ pub async fn providers(
 ) -> Result<Vec<Package>, SearchError> {
     access::read(actor, organization_id)?;
     let mut connection = registry.database().read().await?;
-    Ok(rows::providers(&mut connection, organization_id, &name.to_lowercase()).await?)
+    Ok(rows::linked(
+        &mut connection,
+        organization_id,
+        Relation::Provides,
+        &name.to_lowercase(),
+    )
+    .await?)
 }
 
 /// Which of `names` are packages here.

@@ -37,6 +37,7 @@ pub(crate) const ALL: &[Migration] = &[
     migration!(5, "at_a_glance", "0005_at_a_glance.sql"),
     migration!(6, "api_nonces", "0006_api_nonces.sql"),
     migration!(7, "losses", "0007_losses.sql"),
+    migration!(8, "package_kinds", "0008_package_kinds.sql"),
 ];
 
 struct Applied {

@@ -99,10 +99,9 @@ impl Connection {
             let pin = format!("{host}:{port}:{}", addresses.join(","));
             self.settings.push(("http.curloptResolve".to_owned(), pin));
         }
-        if let Some(authorization) = access.credential.and_then(|c| c.authorization(url)) {
+        if let Some((name, value)) = access.credential.and_then(|c| c.header(url)) {
             let key = format!("http.{}://{}/.extraHeader", url.protocol(), url.authority());
-            let header = format!("Authorization: {authorization}");
-            self.settings.push((key, header));
+            self.settings.push((key, format!("{name}: {value}")));
         }
     }
 
@@ -164,7 +163,7 @@ fn check(git: &Git, access: &Access<'_>) -> Result<(), VcsError> {
     let Some(credential) = access.credential else {
         return Ok(());
     };
-    let over_http = credential.authorization(access.url).is_some();
+    let over_http = credential.header(access.url).is_some();
     let advice = match protocol {
         Protocol::Https | Protocol::Http if !over_http => {
             "store a user name and password or a token for this host, or use the repository's ssh URL"

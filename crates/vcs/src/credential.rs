@@ -21,6 +21,13 @@ pub enum Credential {
         /// The token.
         token: SecretString,
     },
+    /// Any header over https (or http).
+    Header {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: SecretString,
+    },
     /// A private key over ssh.
     SshKey {
         /// In OpenSSH's or PEM's text form, without a passphrase.
@@ -29,15 +36,16 @@ pub enum Credential {
 }
 
 impl Credential {
-    /// The `Authorization` header for a host reached over http; `None` for ssh keys.
-    pub(crate) fn authorization(&self, url: &RepositoryUrl) -> Option<String> {
+    /// The header for a host reached over http, name and value; `None` for ssh keys.
+    pub fn header(&self, url: &RepositoryUrl) -> Option<(&str, String)> {
         let (username, password) = match self {
             Self::HttpBasic { username, password } => (username.as_str(), password),
             Self::Token { token } => (token_user(&url.host), token),
+            Self::Header { name, value } => return Some((name, value.expose_secret().to_owned())),
             Self::SshKey { .. } => return None,
         };
         let pair = format!("{username}:{}", password.expose_secret());
-        Some(format!("Basic {}", STANDARD.encode(pair)))
+        Some(("Authorization", format!("Basic {}", STANDARD.encode(pair))))
     }
 
     /// Every text that must never be shown.
@@ -45,11 +53,12 @@ impl Credential {
         let plain = match self {
             Self::HttpBasic { password, .. } => password,
             Self::Token { token } => token,
+            Self::Header { value, .. } => value,
             Self::SshKey { private_key } => private_key,
         };
         let encoded = self
-            .authorization(url)
-            .and_then(|header| header.strip_prefix("Basic ").map(str::to_owned));
+            .header(url)
+            .and_then(|(_, value)| value.strip_prefix("Basic ").map(str::to_owned));
         let plain = plain.expose_secret().trim().to_owned();
         encoded.into_iter().chain([plain]).collect()
     }

@@ -1,6 +1,6 @@
 //! Asks a repository which branches and tags it has, following redirects the guarded way.
 
-use kapelle_outbound::{HeaderMap, HeaderValue, Url, header};
+use kapelle_outbound::{HeaderMap, HeaderName, HeaderValue, Url, header};
 
 use crate::command::GitCommand;
 use crate::connection::{Connection, refused};
@@ -124,13 +124,13 @@ fn info(url: &RepositoryUrl) -> Result<Url, VcsError> {
 
 fn authorization(access: &Access<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let value = access
-        .credential
-        .and_then(|credential| credential.authorization(access.url))
-        .and_then(|value| HeaderValue::from_str(&value).ok());
-    if let Some(mut value) = value {
+    let Some((name, value)) = access.credential.and_then(|it| it.header(access.url)) else {
+        return headers;
+    };
+    let name = HeaderName::from_bytes(name.as_bytes());
+    if let (Ok(name), Ok(mut value)) = (name, HeaderValue::from_str(&value)) {
         value.set_sensitive(true);
-        headers.insert(header::AUTHORIZATION, value);
+        headers.insert(name, value);
     }
     headers
 }

@@ -43,7 +43,7 @@ pub struct DistOptions<'a> {
 }
 
 /// What was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DistReport {
     /// Entries of the zip, directories included.
     pub entries: u64,

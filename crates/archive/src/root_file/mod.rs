@@ -22,6 +22,8 @@ pub enum ArchiveKind {
     Tar,
     /// `.tar.gz`
     TarGz,
+    /// `.tar.bz2`
+    TarBz2,
 }
 
 /// The file found, and what its archive is.
@@ -68,6 +70,12 @@ pub fn read_root_file(
                 &mut survey,
             )?;
         }
+        ArchiveKind::TarBz2 => {
+            tar::read(
+                &mut bzip2::bufread::MultiBzDecoder::new(reader),
+                &mut survey,
+            )?;
+        }
     }
     survey.finish(kind)
 }
@@ -80,6 +88,7 @@ fn detect(file: &mut File) -> Result<ArchiveKind, ArchiveError> {
     match head.as_slice() {
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Ok(ArchiveKind::Zip),
         [0x1f, 0x8b, ..] => Ok(ArchiveKind::TarGz),
+        [b'B', b'Z', b'h', b'1'..=b'9', ..] => Ok(ArchiveKind::TarBz2),
         _ if head.get(257..262) == Some(b"ustar") => Ok(ArchiveKind::Tar),
         _ => Err(ArchiveError::UnknownFormat),
     }

@@ -201,6 +201,7 @@ impl<'a> Survey<'a> {
             .or(self.in_top)
             .ok_or_else(|| ArchiveError::NoRootFile {
                 name: self.file_name.to_owned(),
+                kind,
             })?;
         Ok(RootFile {
             path,

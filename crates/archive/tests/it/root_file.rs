@@ -120,7 +120,7 @@ fn the_zip_of_git_archive_is_read() {
 #[rstest]
 #[case(b"")]
 #[case(b"<html>Sign in</html>")]
-#[case(b"BZh91AY&SY")]
+#[case(b"7z\xbc\xaf\x27\x1c")]
 #[case(b"PK")]
 fn what_is_no_archive_is_said_to_be_none(#[case] bytes: &[u8]) {
     let error = composer_json(bytes).unwrap_err();

@@ -18,6 +18,7 @@ use packagist_api::{
 use secrecy::ExposeSecret;
 
 use super::target::Sent;
+use super::upload::{self, Uploaded, check_length, is_upload};
 use crate::error::ApiError;
 use crate::extract::RawBody;
 use crate::state::AppState;
@@ -79,10 +80,17 @@ async fn admitted(state: &AppState, request: Request) -> Result<Request, ApiErro
         .await?
         .ok_or(ApiError::Unauthenticated)?;
     let secret = Secret::new(secret.expose_secret());
-    let (mut request, query) = verified(state, request, &claimed, &secret).await?;
-    // The body may have taken its time.
-    check_time(registry, &claimed)?;
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let (mut request, query) = if is_upload(&request) {
+        check_length(registry, request.headers())?;
+        let _turn = state.uploads().begin(key.id)?;
+        verified(state, request, &claimed, &secret, Keep::OnDisk).await?
+    } else {
+        let verified = verified(state, request, &claimed, &secret, Keep::InMemory).await?;
+        // The body may have taken its time.
+        check_time(registry, &claimed)?;
+        verified
+    };
     if changes && key.access == KeyAccess::Read {
         return Err(Denied::ReadOnlyKey.into());
     }
@@ -97,38 +105,63 @@ async fn admitted(state: &AppState, request: Request) -> Result<Request, ApiErro
     Ok(request)
 }
 
+/// Where a body waits for its signature.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    InMemory,
+    OnDisk,
+}
+
 /// The request and its parameters as they were signed: with its body read, or with none where that is not covered.
 async fn verified(
     state: &AppState,
     request: Request,
     claimed: &Signature,
     secret: &Secret,
+    keep: Keep,
 ) -> Result<(Request, Query), ApiError> {
     let sent = request.extensions().get::<Sent>();
     let sent = sent.map_or(request.uri(), |Sent(uri)| uri).clone();
     let query = Query::parse(sent.query().unwrap_or_default());
     let query = query.map_err(|error| ApiError::BadRequest(error.to_string()))?;
     let hosts = hosts(state, &request);
-    let (parts, body) = request.into_parts();
-    let RawBody(body) = RawBody::from_request(Request::new(body), state).await?;
-    let has_signed_body = |host: &String| {
+    let (mut parts, body) = request.into_parts();
+    let begin = |host: &String| {
         let request = ToSign {
             method: parts.method.as_str(),
             host,
             path: sent.path(),
             query: &query,
         };
-        let mut signing = Signing::begin(secret, request, claimed);
-        signing.body(&body);
-        let has_body = signing.has_body();
-        signing.is(&claimed.signature).then_some(has_body)
+        Signing::begin(secret, request, claimed)
     };
-    let body = match hosts.iter().find_map(has_signed_body) {
-        Some(true) => Body::from(body),
-        Some(false) => Body::empty(),
-        None => return Err(ApiError::BadRequest("Invalid signature.".to_owned())),
+    let mut signings: Vec<Signing> = hosts.iter().map(begin).collect();
+    if keep == Keep::OnDisk {
+        let upload = upload::receive(state.registry(), body, &mut signings).await?;
+        let is_signed = has_signed_body(signings, claimed)?;
+        if let Some(upload) = upload.filter(|_| is_signed) {
+            parts.extensions.insert(Uploaded::new(upload));
+        }
+        return Ok((Request::from_parts(parts, Body::empty()), query));
+    }
+    let RawBody(body) = RawBody::from_request(Request::new(body), state).await?;
+    for signing in &mut signings {
+        signing.body(&body);
+    }
+    let body = match has_signed_body(signings, claimed)? {
+        true => Body::from(body),
+        false => Body::empty(),
     };
     Ok((Request::from_parts(parts, body), query))
+}
+
+/// Whether the one of these that is right covers a body.
+fn has_signed_body(signings: Vec<Signing>, claimed: &Signature) -> Result<bool, ApiError> {
+    let right = signings.into_iter().find_map(|signing| {
+        let has_body = signing.has_body();
+        signing.is(&claimed.signature).then_some(has_body)
+    });
+    right.ok_or_else(|| ApiError::BadRequest("Invalid signature.".to_owned()))
 }
 
 fn check_time(registry: &Registry, claimed: &Signature) -> Result<(), ApiError> {

@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use kapelle_registry::jobs::{self, ShowError};
-use packagist_api::Job;
+use kapelle_registry::package;
+use packagist_api::{Job, JobLinks, PackageRef};
 
 use super::Authenticated;
 use crate::error::ApiError;
@@ -18,15 +19,38 @@ pub(crate) async fn show(
 ) -> Result<Json<Job>, ApiError> {
     let unknown = || ApiError::Missing(format!("there is no job {id:?}"));
     let number = id.parse().map_err(|_| unknown())?;
-    let row = match jobs::show(state.registry(), &caller.actor(), number).await {
+    let (registry, actor) = (state.registry(), caller.actor());
+    let row = match jobs::show(registry, &actor, number).await {
         Err(ShowError::Unknown(_) | ShowError::Denied(_)) => return Err(unknown()),
         found => found?,
     };
+    let about = match row.package_id {
+        Some(id) => {
+            let organization = caller.key.organization_id;
+            package::named(registry, &actor, organization, id).await?
+        }
+        None => None,
+    };
+    let package = about.map(|(id, name)| PackageRef { id, name });
     Ok(Json(Job {
-        id: row.id.to_string(),
         status: status(&row.state).to_owned(),
         message: row.message,
+        package,
+        ..queued(row.id)
     }))
+}
+
+/// A job that was queued just now.
+pub(super) fn queued(id: i64) -> Job {
+    Job {
+        id: id.to_string(),
+        status: "queued".to_owned(),
+        message: String::new(),
+        package: None,
+        links: JobLinks {
+            own: format!("/api/jobs/{id}"),
+        },
+    }
 }
 
 /// A client waits until it reads `success` or `error`.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use url::Url;
 
 use crate::error::ApiError;
+use crate::state::AppState;
 
 /// The most that a page may have, and what it has without `limit`.
 const MOST: i64 = 10_000;
@@ -60,6 +61,22 @@ impl Page {
         }
         links.push(link(last, "last"));
         ([(header::LINK, links.join(", "))], Json(part)).into_response()
+    }
+
+    /// The answer out of a list that is there as a whole.
+    pub(crate) fn part<T: Serialize>(
+        self,
+        all: &[T],
+        state: &AppState,
+        path: &str,
+        query: &Query,
+    ) -> Response {
+        let (limit, offset) = self.rows();
+        let [limit, offset] = [limit, offset].map(|count| usize::try_from(count).unwrap_or(0));
+        let from = offset.min(all.len());
+        let part = &all[from..all.len().min(from + limit)];
+        let total = i64::try_from(all.len()).unwrap_or(i64::MAX);
+        self.answer(part, total, &state.registry().public_url(), path, query)
     }
 
     fn url(self, number: i64, base: &Url, path: &str, query: &Query) -> String {

@@ -1,4 +1,4 @@
-//! `dists/{vendor}/{name}/{reference}.zip`: the archive of a published commit, under an address that stays for ever.
+//! `dists/{vendor}/{name}/{reference}.zip` (or `.tar` and its compressed forms): the archive of a published commit, under an address that stays for ever.
 
 use std::ops::Range;
 
@@ -20,6 +20,14 @@ use crate::state::AppState;
 /// Nobody may have such bytes for less than a year without asking again; they never change.
 const CACHE: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 
+/// What archives are called, and what they are.
+const TYPES: [(&str, &str); 4] = [
+    ("zip", "application/zip"),
+    ("tar", "application/x-tar"),
+    ("tar.gz", "application/gzip"),
+    ("tar.bz2", "application/x-bzip2"),
+];
+
 /// The archive, whole or in part.
 pub(crate) async fn show(
     State(state): State<AppState>,
@@ -35,22 +43,32 @@ pub(crate) async fn show(
         let [vendor, project, file] = asked;
         format!("{vendor}/{project} never had a version with the dist {file} here")
     };
-    let (name, reference) =
+    let (name, reference, extension) =
         named(&vendor, &project, &file).ok_or_else(|| ApiError::Missing(unknown()))?;
     let found = dist::find(state.registry(), &actor, &row.slug, &name, reference).await;
     let dist = found.map_err(|error| ApiError::from(error).or_tell(unknown()))?;
+    if dist.extension != extension {
+        return Err(ApiError::Missing(unknown()));
+    }
     respond(state.registry(), &dist, &name, &method, &headers).await
 }
 
-/// Package and commit, if the address can be one of ours.
-fn named<'a>(vendor: &str, project: &str, file: &'a str) -> Option<(PackageName, &'a str)> {
-    let reference = file.strip_suffix(".zip")?;
+/// Package, commit and kind of archive, if the address can be one of ours.
+fn named<'a>(
+    vendor: &str,
+    project: &str,
+    file: &'a str,
+) -> Option<(PackageName, &'a str, &'a str)> {
+    let (reference, extension) = file.split_once('.')?;
+    if !TYPES.iter().any(|(known, _)| *known == extension) {
+        return None;
+    }
     let is_commit = matches!(reference.len(), 40 | 64)
         && reference
             .bytes()
             .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
     let name = PackageName::lookup(&format!("{vendor}/{project}")).ok()?;
-    is_commit.then_some((name, reference))
+    is_commit.then_some((name, reference, extension))
 }
 
 async fn respond(
@@ -100,12 +118,12 @@ async fn whole_or_part(
     headers.insert(header::CONTENT_LENGTH, (bytes.end - bytes.start).into());
     headers.insert(
         header::CONTENT_TYPE,
-        HeaderValue::from_static("application/zip"),
+        HeaderValue::from_static(media_type(&dist.extension)),
     );
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(
         header::CONTENT_DISPOSITION,
-        value(&disposition(name, &dist.reference))?,
+        value(&disposition(name, dist))?,
     );
     Ok(response)
 }
@@ -128,13 +146,19 @@ async fn body(registry: &Registry, dist: &Dist, bytes: Range<u64>) -> Result<Bod
 }
 
 /// A file name for people who open the address in a browser; names and commits need no quoting.
-fn disposition(name: &PackageName, reference: &str) -> String {
-    let short = reference.get(..12).unwrap_or(reference);
+fn disposition(name: &PackageName, dist: &Dist) -> String {
+    let short = dist.reference.get(..12).unwrap_or(&dist.reference);
     format!(
-        "attachment; filename=\"{}-{}-{short}.zip\"",
+        "attachment; filename=\"{}-{}-{short}.{}\"",
         name.vendor(),
-        name.project()
+        name.project(),
+        dist.extension
     )
+}
+
+fn media_type(extension: &str) -> &'static str {
+    let known = TYPES.iter().find(|(known, _)| *known == extension);
+    known.map_or("application/octet-stream", |(_, media_type)| media_type)
 }
 
 #[cfg(test)]
@@ -145,11 +169,16 @@ mod tests {
     fn only_commits_of_packages_are_looked_up() {
         let commit = "0123456789abcdef0123456789abcdef01234567";
         let file = format!("{commit}.zip");
-        let (name, reference) = named("Acme", "lib", &file).unwrap();
-        assert_eq!((name.as_str(), reference), ("acme/lib", commit));
+        let (name, reference, extension) = named("Acme", "lib", &file).unwrap();
+        assert_eq!(
+            (name.as_str(), reference, extension),
+            ("acme/lib", commit, "zip")
+        );
+        let file = format!("{commit}.tar.gz");
+        assert_eq!(named("acme", "lib", &file).unwrap().2, "tar.gz");
         for file in [
             "main.zip",
-            &format!("{commit}.tar"),
+            &format!("{commit}.exe"),
             "../../x.zip",
             &format!("{}.zip", commit.to_uppercase()),
         ] {

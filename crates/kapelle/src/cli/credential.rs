@@ -38,6 +38,9 @@ pub(crate) enum CredentialCommand {
         /// Read the secret from this file instead of standard input
         #[arg(long, value_name = "FILE")]
         secret_file: Option<PathBuf>,
+        /// Use it only for packages that name it, and not for every repository of its host
+        #[arg(long)]
+        chosen_only: bool,
     },
     /// List the credentials of an organization, without their secrets
     List {
@@ -61,6 +64,16 @@ pub(crate) enum Kind {
     Token,
     /// A private key in OpenSSH's format, without passphrase
     SshKey,
+    /// A token of GitHub
+    GithubOauth,
+    /// A token of GitLab
+    GitlabToken,
+    /// User name and application password of Bitbucket
+    BitbucketAppPw,
+    /// Public and private key of a Magento repository
+    Magento,
+    /// A header of any name, which is given as the user name
+    HttpHeader,
 }
 
 impl From<Kind> for CredentialKind {
@@ -69,6 +82,11 @@ impl From<Kind> for CredentialKind {
             Kind::HttpBasic => Self::HttpBasic,
             Kind::Token => Self::Token,
             Kind::SshKey => Self::SshKey,
+            Kind::GithubOauth => Self::GithubOauth,
+            Kind::GitlabToken => Self::GitlabToken,
+            Kind::BitbucketAppPw => Self::BitbucketAppPassword,
+            Kind::Magento => Self::Magento,
+            Kind::HttpHeader => Self::HttpHeader,
         }
     }
 }
@@ -80,6 +98,7 @@ struct Shown {
     host: String,
     username: String,
     description: String,
+    automatic: bool,
     created_at: String,
 }
 
@@ -91,20 +110,33 @@ impl From<Credential> for Shown {
             host: credential.host,
             username: credential.username,
             description: credential.description,
+            automatic: credential.automatic,
             created_at: when::rfc3339(credential.created_at),
         }
     }
 }
 
 impl Row for Shown {
-    const HEADINGS: &'static [&'static str] =
-        &["ID", "KIND", "HOST", "USER", "DESCRIPTION", "CREATED"];
+    const HEADINGS: &'static [&'static str] = &[
+        "ID",
+        "KIND",
+        "HOST",
+        "USED FOR",
+        "USER",
+        "DESCRIPTION",
+        "CREATED",
+    ];
 
     fn cells(&self) -> Vec<String> {
         vec![
             self.id.to_string(),
             self.kind.clone(),
             self.host.clone(),
+            if self.automatic {
+                "the host".to_owned()
+            } else {
+                "chosen".to_owned()
+            },
             self.username.clone(),
             self.description.clone(),
             self.created_at.clone(),
@@ -122,6 +154,7 @@ impl CredentialCommand {
                 username,
                 description,
                 secret_file,
+                chosen_only,
             } => {
                 let organization = of.find(app).await?;
                 let secret = read_secret(kind, secret_file.as_deref())?;
@@ -131,6 +164,7 @@ impl CredentialCommand {
                     username,
                     secret,
                     description,
+                    automatic: !chosen_only,
                 };
                 let id = credential::add(&app.registry, OPERATOR, organization.id, &new).await?;
                 let added =
@@ -177,7 +211,7 @@ fn read_secret(kind: Kind, file: Option<&Path>) -> anyhow::Result<SecretString> 
     // A key needs its last line end; elsewhere it comes from `echo` and editors.
     Ok(match kind {
         Kind::SshKey => secret.into(),
-        Kind::HttpBasic | Kind::Token => secret.trim_end_matches(['\r', '\n']).into(),
+        _ => secret.trim_end_matches(['\r', '\n']).into(),
     })
 }
 

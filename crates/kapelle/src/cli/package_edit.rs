@@ -50,9 +50,14 @@ impl FromStr for Choice {
 impl Edit {
     pub(crate) async fn run(self, app: &App) -> anyhow::Result<()> {
         let package = self.named.find(app).await?;
+        let source = self.change.url.map(|url| package::Source::Repository {
+            kind: package.repository_type.clone(),
+            url,
+        });
         let edit = package::Edit {
-            url: self.change.url,
+            source,
             credential_id: self.change.credential.map(|Choice(id)| id),
+            ..package::Edit::default()
         };
         let (package, job) = package::edit(&app.registry, OPERATOR, &package, &edit).await?;
         if self.wait {

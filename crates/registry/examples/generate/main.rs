@@ -20,6 +20,7 @@ use kapelle_registry::secrets::Secrets;
 use kapelle_registry::{Actor, Clock, Limits, Parts, Random, Registry};
 use kapelle_storage::Database;
 use kapelle_storage::blobs::{Blobs, BlobsConfig};
+use kapelle_storage::db::dists::{Dist, Shown};
 use kapelle_storage::db::organizations;
 use kapelle_vcs::{Git, GitConfig, Protocols};
 use url::Url;
@@ -137,14 +138,19 @@ async fn render(
     let material = Material {
         package: generated.package.clone(),
         versions: generated.versions.clone(),
-        shasums: generated
-            .dists
-            .iter()
-            .map(|dist| (dist.reference.clone(), dist.sha1.clone()))
-            .collect(),
+        dists: generated.dists.iter().map(shown).collect(),
     };
     let documents = PackageDocuments::render(&registry, material).await?;
     Ok((generated, documents))
+}
+
+fn shown(dist: &Dist) -> (String, Shown) {
+    let shown = Shown {
+        reference: dist.reference.clone(),
+        sha1: dist.sha1.clone(),
+        extension: dist.extension.clone(),
+    };
+    (dist.reference.clone(), shown)
 }
 
 fn report(total: &Written, begun: Instant) -> std::io::Result<()> {

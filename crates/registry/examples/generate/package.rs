@@ -156,6 +156,7 @@ impl Plan {
             has_submodules: false,
             has_lfs: false,
             created_at: self.now,
+            extension: "zip".to_owned(),
         };
         Generated {
             dists: if with_dists {
@@ -187,6 +188,8 @@ impl Plan {
             repository_url: format!("https://{key}.git"),
             repository_key: key,
             credential_id: None,
+            repository_type: "vcs".to_owned(),
+            suborganization_access: String::new(),
             default_branch: Some("main".to_owned()),
             description: format!(
                 "{} and {} for everything that needs {}",

@@ -3,12 +3,11 @@
 use kapelle_registry::Registry;
 use kapelle_registry::document::PackageDocuments;
 use kapelle_storage::db::audit::{self, NewAuditEntry};
+use kapelle_storage::db::linked_names::{self, Relation};
 use kapelle_storage::db::package_refs::PackageRef;
 use kapelle_storage::db::packages::{self, Identity, NewPackage, Package};
 use kapelle_storage::db::versions::Version;
-use kapelle_storage::db::{
-    blobs, dists, package_references, package_refs, provided_names, versions,
-};
+use kapelle_storage::db::{blobs, dists, package_references, package_refs, versions};
 use kapelle_storage::{StorageError, Transaction};
 
 use crate::Failure;
@@ -49,12 +48,17 @@ pub(crate) async fn write(
     let names = dists().map(|dist| (dist.sha256.as_slice(), dist.size));
     blobs::insert_all(&mut transaction, names, now).await?;
     dists::insert_all(&mut transaction, dists()).await?;
-    let provided = generated.iter().zip(&documents);
-    let provided = provided.flat_map(|(Generated { package, .. }, documents)| {
-        let names = documents.provided.iter();
-        names.map(|name| (package.id, name.as_str()))
-    });
-    provided_names::add(&mut transaction, provided).await?;
+    for relation in [Relation::Provides, Relation::Requires] {
+        let linked = generated.iter().zip(&documents);
+        let linked = linked.flat_map(|(Generated { package, .. }, documents)| {
+            let names = match relation {
+                Relation::Provides => &documents.links.provides,
+                Relation::Requires => &documents.links.requires,
+            };
+            names.iter().map(|name| (package.id, name.as_str()))
+        });
+        linked_names::add(&mut transaction, relation, linked).await?;
+    }
     if !PackageDocuments::write_all(registry, &mut transaction, &documents).await? {
         return Err("somebody else wrote documents of the same packages".into());
     }
@@ -89,10 +93,13 @@ async fn insert(transaction: &mut Transaction, package: &Package) -> Result<i64,
     let now = package.created_at;
     let new = NewPackage {
         organization_id: package.organization_id,
+        name: None,
         kind: &package.kind,
         origin: &package.origin,
         repository_url: &package.repository_url,
         repository_key: &package.repository_key,
+        repository_type: &package.repository_type,
+        suborganization_access: &package.suborganization_access,
         credential_id: package.credential_id,
         created_at: now,
     };

@@ -1,8 +1,9 @@
-//! Making a dist: git's tar of a commit becomes a deterministic zip, its bytes become a blob, its row comes last.
+//! Making a dist: git's tar of a commit becomes a deterministic zip, or an archive is fetched; its bytes become a blob, its row
+//! comes last.
 
 use std::io::{BufWriter, Seek};
 
-use kapelle_archive::{ArchiveError, DistOptions, DistReport, Limits as ArchiveLimits, write_dist};
+use kapelle_archive::{ArchiveError, DistOptions, Limits as ArchiveLimits, write_dist};
 use kapelle_composer::ArchiveExclude;
 use kapelle_failpoint::reach;
 use kapelle_storage::StorageError;
@@ -14,7 +15,7 @@ use kapelle_vcs::{FileContent, Mirror, TarReader, VcsError};
 use tempfile::NamedTempFile;
 
 use super::workshop::{Made, Workshop};
-use super::{Cause, DistError};
+use super::{Cause, DistError, remote};
 use crate::blob;
 use crate::flights::Flights;
 use crate::limits;
@@ -65,9 +66,9 @@ pub(crate) async fn build_in(
     drop(connection);
     registry.writable()?;
     let made = make(registry, package, reference, workshop).await;
-    let (file, report) = made.map_err(|failure| failure.about(package, reference))?;
+    let made = made.map_err(|failure| failure.about(package, reference))?;
     reach("before a dist is stored");
-    store(registry, package, reference, &file, &report).await
+    store(registry, package, reference, &made).await
 }
 
 /// Makes a dist's lost bytes anew. Only the very same bytes are accepted: their checksum is in lock files.
@@ -119,7 +120,7 @@ async fn remake(
     dist: &Dist,
 ) -> Result<NamedTempFile, Failure> {
     let workshop = Workshop::of(registry, package);
-    let (file, report) = make(registry, package, &dist.reference, &workshop).await?;
+    let Made { file, report, .. } = make(registry, package, &dist.reference, &workshop).await?;
     if report.sha256.as_slice() != dist.sha256 {
         return Err(Failure::machine(
             "its bytes are lost and come out differently now: restore the blobs from your backup"
@@ -155,7 +156,7 @@ impl Failure {
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "given to `map_err`")]
-    fn machine(reason: impl ToString) -> Self {
+    pub(super) fn machine(reason: impl ToString) -> Self {
         Self::Unavailable(Cause::Machine, reason.to_string())
     }
 
@@ -221,6 +222,11 @@ async fn make(
     reference: &str,
     workshop: &Workshop,
 ) -> Result<Made, Failure> {
+    match package.kind.as_str() {
+        "custom" => return remote::fetch(registry, package, reference).await,
+        "artifact" => return Err(remote::lost_artifact(registry, package, reference).await?),
+        _ => {}
+    }
     if let Some(made) = workshop.make(registry, package, reference).await? {
         return Ok(made);
     }
@@ -293,7 +299,7 @@ pub(super) fn excluded(content: FileContent) -> Result<Vec<String>, Failure> {
 }
 
 /// How large a dist may be.
-pub(super) fn archive_limits(registry: &Registry) -> ArchiveLimits {
+pub(crate) fn archive_limits(registry: &Registry) -> ArchiveLimits {
     let limits = registry.limits();
     ArchiveLimits {
         entries: limits.entries,
@@ -323,7 +329,7 @@ async fn archive(registry: &Registry, mut tar: TarReader, source: Source) -> Res
         }
         let report = written?;
         file.as_file_mut().rewind()?;
-        Ok((file, report))
+        Ok(Made::zip(file, report))
     };
     tokio::task::spawn_blocking(work)
         .await
@@ -336,11 +342,10 @@ async fn store(
     registry: &Registry,
     package: &Package,
     reference: &str,
-    file: &NamedTempFile,
-    report: &DistReport,
+    made: &Made,
 ) -> Result<Dist, DistError> {
     for _ in 0..STORES {
-        match try_store(registry, package, reference, file, report).await {
+        match try_store(registry, package, reference, made).await {
             Err(DistError::Storage(StorageError::BlobGone { .. })) => {}
             outcome => return outcome,
         }
@@ -353,10 +358,14 @@ async fn try_store(
     registry: &Registry,
     package: &Package,
     reference: &str,
-    file: &NamedTempFile,
-    report: &DistReport,
+    made: &Made,
 ) -> Result<Dist, DistError> {
     let failed = |error: &dyn std::error::Error| Failure::machine(error).about(package, reference);
+    let Made {
+        file,
+        report,
+        extension,
+    } = made;
     let size = i64::try_from(report.size).unwrap_or(i64::MAX);
     blob::announce(registry, &report.sha256, size)
         .await
@@ -376,6 +385,7 @@ async fn try_store(
         has_submodules: report.has_submodules,
         has_lfs: report.has_lfs,
         created_at: registry.now(),
+        extension: (*extension).to_owned(),
     };
     let mut transaction = registry.database().write().await?;
     // A purge that comes at the same time waits and then finds this dist, or is waited for.

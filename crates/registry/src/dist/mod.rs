@@ -1,10 +1,12 @@
-//! Dists: the archive of a published commit, built once, the same bytes for ever.
+//! Dists: the archive of a published version, made once, the same bytes for ever.
 
 mod build;
 mod order;
+mod remote;
 mod workshop;
 
-pub(crate) use build::{Builds, build, build_in, rehearse};
+pub(crate) use build::{Builds, archive_limits, build, build_in, rehearse};
+pub(crate) use remote::{definition_of, of_artifact};
 pub(crate) use workshop::{Kept, Workshop};
 
 use std::ops::Range;

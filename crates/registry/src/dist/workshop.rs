@@ -64,7 +64,23 @@ struct Order {
 }
 
 /// A dist that is not stored yet.
-pub(super) type Made = (NamedTempFile, DistReport);
+pub(super) struct Made {
+    pub(super) file: NamedTempFile,
+    pub(super) report: DistReport,
+    /// What its file name ends in.
+    pub(super) extension: &'static str,
+}
+
+impl Made {
+    /// Of a commit: those are always zip.
+    pub(super) fn zip(file: NamedTempFile, report: DistReport) -> Self {
+        Self {
+            file,
+            report,
+            extension: "zip",
+        }
+    }
+}
 
 /// Why nothing was made.
 enum Stopped {
@@ -162,7 +178,7 @@ impl Order {
         let mut file = NamedTempFile::new_in(&self.spool)?;
         let report = builder.finish(BufWriter::new(file.as_file_mut()))?;
         file.as_file_mut().rewind()?;
-        Ok((file, report))
+        Ok(Made::zip(file, report))
     }
 
     /// Adds all that takes no content, or content that is kept; gives the places of the rest, with their contents.

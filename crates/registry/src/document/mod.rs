@@ -13,7 +13,7 @@ pub(crate) use compress::Presses;
 use package::refresh_in_turn;
 pub(crate) use package::{ATTEMPTS, bring_back, withdraw};
 pub use package::{PackageDocuments, refresh_package};
-pub use render::Material;
+pub use render::{Links, Material};
 pub(crate) use render::{bodies, stored_abandoned};
 
 use std::sync::Arc;

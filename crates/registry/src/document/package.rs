@@ -6,7 +6,7 @@ use kapelle_storage::db::{dists, documents, organizations, versions};
 use kapelle_storage::{Handle, StorageError, Transaction};
 
 use super::compress::{Compressed, Press, Turn, seal};
-use super::render::{self, Bodies, Material};
+use super::render::{self, Bodies, Links, Material};
 use super::{Rendering, root};
 use crate::jobs::{JobContext, JobError};
 use crate::registry::Registry;
@@ -22,8 +22,8 @@ pub struct PackageDocuments {
     /// Of the tagged versions, and of the branches.
     documents: [Rendered; 2],
     has_versions: bool,
-    /// Names that any of the versions provides or replaces.
-    pub provided: Vec<String>,
+    /// Names that the versions are linked to.
+    pub links: Links,
 }
 
 /// One of them.
@@ -78,7 +78,7 @@ impl PackageDocuments {
         let render = move |press: &mut Press| {
             let Bodies {
                 documents: [first, second],
-                provided,
+                links,
             } = render::bodies(&material, &repository).map_err(JobError::Fail)?;
             let has_versions = !material.versions.is_empty();
             drop(material);
@@ -92,7 +92,7 @@ impl PackageDocuments {
                 base_url,
                 documents,
                 has_versions,
-                provided,
+                links,
             })
         };
         let rendered = registry.presses.work(turn, render).await;
@@ -281,12 +281,12 @@ pub(super) async fn refresh_in_turn(
         let turn = registry.presses.turn().await;
         let mut connection = registry.database().read().await?;
         let versions = versions::list_live(&mut connection, package_id).await?;
-        let shasums = dists::shasums(&mut connection, package_id).await?;
+        let dists = dists::shown(&mut connection, package_id).await?;
         drop(connection);
         let material = Material {
             package,
             versions,
-            shasums,
+            dists,
         };
         let documents = PackageDocuments::render_in(registry, turn, material).await?;
 

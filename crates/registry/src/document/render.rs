@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kapelle_composer::metadata::{Dist, Document, Place, Source, VersionObject};
-use kapelle_composer::{Abandoned, MAX_NAME_BYTES, Manifest, PackageName, Stability};
+use kapelle_composer::{Abandoned, Link, MAX_NAME_BYTES, Manifest, PackageName, Stability};
+use kapelle_storage::db::dists::Shown;
 use kapelle_storage::db::packages::Package;
 use kapelle_storage::db::versions::Version;
+use kapelle_vcs::Protocols;
 use serde_json::{Map, Value};
 
 use crate::limits;
+use crate::package::definition;
 
 /// Everything that a package's documents are made of.
 #[derive(Debug)]
@@ -17,8 +20,17 @@ pub struct Material {
     pub package: Package,
     /// Its live versions.
     pub versions: Vec<Version>,
-    /// Checksums of the dists that are built, by reference.
-    pub shasums: BTreeMap<String, String>,
+    /// The dists that are built, by reference.
+    pub dists: BTreeMap<String, Shown>,
+}
+
+/// Names that any of a package's versions is linked to.
+#[derive(Debug, Default)]
+pub struct Links {
+    /// Those that it provides or replaces.
+    pub provides: Vec<String>,
+    /// Those that it requires.
+    pub requires: Vec<String>,
 }
 
 /// The JSON of a package's documents.
@@ -26,8 +38,8 @@ pub struct Material {
 pub(crate) struct Bodies {
     /// Of the tagged versions, and of the branches.
     pub(crate) documents: [Vec<u8>; 2],
-    /// Names that any of the versions provides or replaces.
-    pub(super) provided: Vec<String>,
+    /// Names that the versions are linked to.
+    pub(super) links: Links,
 }
 
 /// The bodies of both documents, rendered version by version. `repository` is the URL of the organization's repository. It
@@ -40,7 +52,7 @@ pub(crate) fn bodies(material: &Material, repository: &str) -> Result<Bodies, St
         Place::of(&version.version_normalized, version.default_branch)
     });
     let mut documents = [Document::new(&name), Document::new(&name)];
-    let mut provided = BTreeSet::new();
+    let (mut provides, mut requires) = (BTreeSet::new(), BTreeSet::new());
     let mut last: Option<(&str, Manifest)> = None;
     for version in versions {
         // Versions next to each other often have the same composer.json.
@@ -49,9 +61,11 @@ pub(crate) fn bodies(material: &Material, repository: &str) -> Result<Bodies, St
             _ => {
                 let manifest = limits::manifest(version.manifest.as_bytes());
                 let manifest = manifest.map_err(|error| error.to_string())?;
-                let names = manifest.provided_names().into_iter();
                 // Nobody can ask for a longer one, and a database's index takes no endless ones.
-                provided.extend(names.filter(|name| name.len() <= MAX_NAME_BYTES));
+                let short = |name: &String| name.len() <= MAX_NAME_BYTES;
+                provides.extend(manifest.provided_names().into_iter().filter(short));
+                let required = manifest.links(Link::Require).into_iter();
+                requires.extend(required.map(|(name, _)| name).filter(short));
                 manifest
             }
         };
@@ -62,7 +76,10 @@ pub(crate) fn bodies(material: &Material, repository: &str) -> Result<Bodies, St
     }
     Ok(Bodies {
         documents: documents.map(Document::finish),
-        provided: provided.into_iter().collect(),
+        links: Links {
+            provides: provides.into_iter().collect(),
+            requires: requires.into_iter().collect(),
+        },
     })
 }
 
@@ -74,35 +91,58 @@ fn object(
     repository: &str,
 ) -> Map<String, Value> {
     let reference = &version.reference;
-    let url = format!("{repository}/dists/{name}/{reference}.zip");
-    let shasum = material
-        .shasums
-        .get(reference)
-        .map(String::as_str)
-        .unwrap_or_default();
+    let dist = material.dists.get(reference);
+    let extension = dist.map_or("zip", |dist| dist.extension.as_str());
+    let url = format!("{repository}/dists/{name}/{reference}.{extension}");
+    let dist = Dist {
+        kind: extension.split('.').next().unwrap_or_default(),
+        url: &url,
+        reference,
+        shasum: dist.map(|dist| dist.sha1.as_str()).unwrap_or_default(),
+    };
+    let own = own_source(material, manifest);
     let abandoned = material.package.abandoned.as_deref().map(read_abandoned);
     let object = VersionObject {
         manifest,
         name,
         version: &version.version,
         normalized: &version.version_normalized,
-        source: Some(Source {
-            kind: "git",
-            url: &material.package.repository_url,
-            reference,
-        }),
-        dist: Some(Dist {
-            kind: "zip",
-            url: &url,
-            reference,
-            shasum,
-        }),
+        source: source(material, own.as_ref(), reference),
+        dist: Some(dist).filter(|_| !reference.is_empty()),
         time: Some(version.released_at),
         default_branch: version.default_branch,
         abandoned: abandoned.as_ref(),
         notification_url: None,
     };
     object.build()
+}
+
+/// The repository of a package that has one; of a custom package, what its version says.
+fn source<'a>(
+    material: &'a Material,
+    own: Option<&'a Value>,
+    reference: &'a str,
+) -> Option<Source<'a>> {
+    if material.package.kind == "vcs" {
+        return Some(Source {
+            kind: "git",
+            url: &material.package.repository_url,
+            reference,
+        });
+    }
+    let text = |key: &str| own?[key].as_str();
+    Some(Source {
+        kind: text("type")?,
+        url: text("url")?,
+        reference: text("reference")?,
+    })
+}
+
+/// What a custom package's version says of its repository, which was judged when it was written down.
+fn own_source(material: &Material, manifest: &Manifest) -> Option<Value> {
+    let is_custom = material.package.kind == "custom";
+    let own = is_custom.then(|| definition::own_source(manifest, &Protocols::all()));
+    own?.ok()?
 }
 
 /// How a package's row says that it is abandoned: empty, or the replacement.

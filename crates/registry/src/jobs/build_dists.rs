@@ -93,6 +93,9 @@ struct Tally {
 impl Work<'_> {
     /// First what the mirror here has, then what upstream still has of the rest; the remainder is for others.
     async fn build_all(&mut self, missing: Vec<String>) -> Result<(), JobError> {
+        if self.package.kind != "vcs" {
+            return self.build(&missing).await;
+        }
         let mirror = self.context.registry.parts.git.mirror(self.package.id);
         // Where the mirror cannot tell, each build does.
         let absent: HashSet<String> = match mirror.missing(&missing).await {

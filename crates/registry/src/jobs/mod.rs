@@ -6,6 +6,7 @@
 mod build_dists;
 mod build_one_dist;
 mod context;
+mod mirror_package;
 mod progress;
 mod schedule;
 mod slots;
@@ -17,6 +18,7 @@ pub use build_dists::BuildDists;
 pub use build_one_dist::BuildOneDist;
 pub use context::JobContext;
 pub(crate) use context::clip;
+pub use mirror_package::{MirrorError, MirrorPackage};
 pub use sync_package::SyncPackage;
 pub(crate) use tidy::KEEP_BLOBS;
 pub use tidy::Tidy;

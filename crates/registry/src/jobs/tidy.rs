@@ -1,10 +1,11 @@
 //! `Tidy`: drop what nobody needs any more (old changes, old jobs, blobs that nothing refers to), and see to what
 //! was left undone.
 
-use kapelle_storage::db::{blobs, changes, depots, jobs, packages};
+use kapelle_storage::db::{artifacts, blobs, changes, depots, jobs, packages};
 use serde::{Deserialize, Serialize};
 
 use super::{BuildDists, Job, JobContext, JobError, Priority, enqueue};
+use crate::artifact;
 use crate::blob;
 use crate::clock::{DAY, HOUR};
 use crate::registry::Registry;
@@ -33,6 +34,7 @@ impl Job for Tidy {
     async fn run(&self, context: &JobContext) -> Result<String, JobError> {
         let changes = drop_changes(context).await?;
         let jobs = drop_jobs(context).await?;
+        drop_artifacts(context).await?;
         let blobs = collect_blobs(context).await?;
         let unfinished = drop_unfinished(context).await?;
         let packages = build_missing_dists(context).await?;
@@ -73,6 +75,14 @@ async fn drop_jobs(context: &JobContext) -> Result<u64, JobError> {
             return Ok(dropped);
         }
     }
+}
+
+/// Artifacts that were uploaded and never became a package's.
+async fn drop_artifacts(context: &JobContext) -> Result<(), JobError> {
+    let registry = &context.registry;
+    let mut transaction = registry.database().write().await?;
+    artifacts::prune(&mut transaction, registry.now() - artifact::KEEP).await?;
+    Ok(transaction.commit().await?)
 }
 
 /// Looks at all blobs, a page at a time, and keeps nobody from writing meanwhile.

@@ -13,8 +13,8 @@ use kapelle_storage::{StorageError, Transaction};
 use super::context::end_well;
 use super::slots::Slot;
 use super::{
-    BuildDists, BuildOneDist, Job, JobContext, JobError, Priority, SyncPackage, Tidy, back_off,
-    clip,
+    BuildDists, BuildOneDist, Job, JobContext, JobError, MirrorPackage, Priority, SyncPackage,
+    Tidy, back_off, clip,
 };
 use crate::depot::ABSENT_AFTER;
 use crate::registry::Registry;
@@ -362,6 +362,7 @@ async fn dispatch(row: &Row, context: &JobContext) -> Result<String, JobError> {
         SyncPackage::KIND => run::<SyncPackage>(row, context).await,
         BuildDists::KIND => run::<BuildDists>(row, context).await,
         BuildOneDist::KIND => run::<BuildOneDist>(row, context).await,
+        MirrorPackage::KIND => run::<MirrorPackage>(row, context).await,
         Tidy::KIND => run::<Tidy>(row, context).await,
         other => Err(JobError::Fail(format!(
             "this version does not know jobs of kind {other:?}"

@@ -1,14 +1,16 @@
-//! Changing where a package comes from: its repository has moved, or needs another credential.
+//! Changing a package: where it comes from, which credential is used for it, what suborganizations may do with it.
 
 use kapelle_storage::Transaction;
-use kapelle_storage::db::credentials;
 use kapelle_storage::db::packages::{self as rows, Package};
+use kapelle_storage::db::{artifacts, credentials, definitions};
 use kapelle_vcs::{Protocols, RepositoryUrl};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::create::{Source, check_repository_type, check_suborganization_access, read_definition};
 use super::{PackageError, display_name, live_of_repository};
 use crate::access;
 use crate::actor::Actor;
+use crate::artifact;
 use crate::audit;
 use crate::credential;
 use crate::document;
@@ -18,14 +20,16 @@ use crate::registry::Registry;
 /// What is changed; the rest stays.
 #[derive(Clone, Debug, Default)]
 pub struct Edit {
-    /// The repository's new URL.
-    pub url: Option<String>,
+    /// Where it comes from now; a package stays of its kind.
+    pub source: Option<Source>,
     /// The credential's id; `Some(None)` for whichever fits the host.
     pub credential_id: Option<Option<i64>>,
+    /// What new suborganizations may do with it.
+    pub suborganization_access: Option<String>,
 }
 
-/// Changes a package's repository or credential and queues a look at it; gives the package and the job. Everything
-/// that was published stays, also what only the old repository had.
+/// Changes a package and queues a look at it; gives the package and the job. Everything that was published stays, also what
+/// only an old repository had.
 pub async fn edit(
     registry: &Registry,
     actor: &Actor,
@@ -34,47 +38,83 @@ pub async fn edit(
 ) -> Result<(Package, i64), PackageError> {
     let organization_id = package.organization_id;
     access::administer(actor, organization_id)?;
-    let url = match &edit.url {
-        Some(url) => RepositoryUrl::parse(url, registry.protocols())?,
-        // What may be added was decided then.
-        None => RepositoryUrl::parse(&package.repository_url, &Protocols::all())?,
-    };
-    let credential_id = edit.credential_id.unwrap_or(package.credential_id);
     let mut transaction = registry.database().write().await?;
+    // Whoever edits it at the same time waits here, and then reads what this one wrote.
+    rows::bump_revision(&mut transaction, package.id).await?;
     let stored = rows::find(&mut transaction, organization_id, package.id).await?;
-    if stored.is_none_or(|stored| stored.removed_at.is_some()) {
-        return Err(PackageError::Unknown(display_name(package)));
+    let stored = stored.filter(|stored| stored.removed_at.is_none());
+    let stored = stored.ok_or_else(|| PackageError::Unknown(display_name(package)))?;
+    let credential_id = edit.credential_id.unwrap_or(stored.credential_id);
+    let mut detail = json!({
+        "credential": { "from": stored.credential_id, "to": credential_id },
+    });
+    match &edit.source {
+        Some(source) if kind_of(source) != stored.kind => {
+            return Err(PackageError::Kind {
+                name: display_name(&stored),
+                kind: stored.kind,
+            });
+        }
+        Some(Source::Custom(json)) => {
+            redefine(registry, &mut transaction, &stored, json).await?;
+        }
+        Some(Source::Artifacts(ids)) => {
+            detail["artifacts"] = json!(ids);
+            exchange(&mut transaction, &stored, ids).await?;
+        }
+        Some(Source::Repository { .. }) | None => {}
     }
-    let key = url.key();
-    let holder = live_of_repository(&mut transaction, organization_id, &key).await?;
-    if let Some(holder) = holder.filter(|holder| holder.id != package.id) {
-        return Err(PackageError::Duplicate {
-            url: url.to_string(),
-            name: display_name(&holder),
-        });
+    let moved = match &edit.source {
+        Some(Source::Repository { kind, url }) => {
+            check_repository_type(kind)?;
+            Some((RepositoryUrl::parse(url, registry.protocols())?, kind))
+        }
+        _ => None,
+    };
+    if let Some((url, kind)) = &moved {
+        detail["url"] = json!({ "from": stored.repository_url, "to": url.to_string() });
+        move_to(&mut transaction, &stored, url, kind).await?;
     }
-    check_credential(&mut transaction, organization_id, credential_id, &url).await?;
-    let shown = url.to_string();
-    rows::set_repository(&mut transaction, package.id, &shown, &key).await?;
-    rows::set_credential(&mut transaction, package.id, credential_id).await?;
+    let url = match moved {
+        Some((url, _)) => Some(url),
+        None if stored.kind == "vcs" => {
+            // What may be added was decided then.
+            Some(RepositoryUrl::parse(
+                &stored.repository_url,
+                &Protocols::all(),
+            )?)
+        }
+        None => None,
+    };
+    check_credential(
+        &mut transaction,
+        organization_id,
+        credential_id,
+        url.as_ref(),
+    )
+    .await?;
+    rows::set_credential(&mut transaction, stored.id, credential_id).await?;
+    if let Some(access) = &edit.suborganization_access {
+        check_suborganization_access(access)?;
+        rows::set_suborganization_access(&mut transaction, stored.id, access).await?;
+    }
     let entry = audit::Entry {
         organization_id: Some(organization_id),
         action: "package.edit",
-        subject: &display_name(package),
-        detail: json!({
-            "url": { "from": package.repository_url, "to": shown },
-            "credential": { "from": package.credential_id, "to": credential_id },
-        }),
+        subject: &display_name(&stored),
+        detail,
     };
     audit::record(registry, &mut transaction, actor, entry).await?;
     let job = SyncPackage {
         organization_id,
-        package_id: package.id,
+        package_id: stored.id,
     };
     let job = jobs::enqueue(registry, &mut transaction, &job).await?;
-    // The metadata names the repository.
-    document::bring_back(registry, &mut transaction, package).await?;
-    let edited = rows::find(&mut transaction, organization_id, package.id).await?;
+    if stored.kind == "vcs" {
+        // The metadata names the repository.
+        document::bring_back(registry, &mut transaction, &stored).await?;
+    }
+    let edited = rows::find(&mut transaction, organization_id, stored.id).await?;
     transaction.commit().await?;
     registry.catch_up().await?;
     registry.wake_workers();
@@ -82,24 +122,87 @@ pub async fn edit(
     Ok((edited, job))
 }
 
-/// A credential that is named must be there, and is sent to its own host only.
+fn kind_of(source: &Source) -> &'static str {
+    match source {
+        Source::Repository { .. } => "vcs",
+        Source::Custom(_) => "custom",
+        Source::Artifacts(_) => "artifact",
+    }
+}
+
+async fn move_to(
+    transaction: &mut Transaction,
+    stored: &Package,
+    url: &RepositoryUrl,
+    kind: &str,
+) -> Result<(), PackageError> {
+    let key = url.key();
+    let holder = live_of_repository(transaction, stored.organization_id, &key).await?;
+    if let Some(holder) = holder.filter(|holder| holder.id != stored.id) {
+        return Err(PackageError::Duplicate {
+            url: url.to_string(),
+            name: display_name(&holder),
+        });
+    }
+    rows::set_repository(transaction, stored.id, &url.to_string(), &key, kind).await?;
+    Ok(())
+}
+
+async fn redefine(
+    registry: &Registry,
+    transaction: &mut Transaction,
+    stored: &Package,
+    json: &Value,
+) -> Result<(), PackageError> {
+    let definition = read_definition(registry, json)?;
+    let name = display_name(stored);
+    if definition.name.as_str() != name {
+        return Err(PackageError::Definition(format!(
+            "this package is {name}, and the definition is of {}: a package keeps its name",
+            definition.name
+        )));
+    }
+    definitions::put(transaction, stored.id, &json.to_string()).await?;
+    Ok(())
+}
+
+/// The package has these artifacts from now on, and no others.
+async fn exchange(
+    transaction: &mut Transaction,
+    stored: &Package,
+    ids: &[i64],
+) -> Result<(), PackageError> {
+    let chosen = artifact::choose(transaction, stored.organization_id, ids, Some(stored)).await?;
+    for old in artifacts::list(transaction, stored.id).await? {
+        if !ids.contains(&old.id) {
+            artifacts::set_package(transaction, old.id, None).await?;
+        }
+    }
+    for artifact in &chosen.artifacts {
+        artifacts::set_package(transaction, artifact.id, Some(stored.id)).await?;
+    }
+    Ok(())
+}
+
+/// A credential that is named must be there, and is sent to its own host only: that of the package's repository, where it
+/// has one.
 pub(super) async fn check_credential(
     transaction: &mut Transaction,
     organization_id: i64,
     credential_id: Option<i64>,
-    url: &RepositoryUrl,
+    url: Option<&RepositoryUrl>,
 ) -> Result<(), PackageError> {
     let Some(id) = credential_id else {
         return Ok(());
     };
     let found = credentials::find(transaction, organization_id, id).await?;
     let found = found.ok_or(PackageError::UnknownCredential(id))?;
-    if credential::is_for(&found, url) {
-        return Ok(());
+    match url {
+        Some(url) if !credential::is_for(&found, url) => Err(PackageError::CredentialHost {
+            id,
+            host: found.host,
+            url: url.to_string(),
+        }),
+        _ => Ok(()),
     }
-    Err(PackageError::CredentialHost {
-        id,
-        host: found.host,
-        url: url.to_string(),
-    })
 }

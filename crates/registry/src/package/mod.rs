@@ -1,29 +1,44 @@
-//! Packages: added by the URL of their repository, named by their composer.json.
+//! Packages: a repository, uploaded archives, or what somebody wrote down.
 
 mod changes;
+mod create;
+pub(crate) mod definition;
 mod edit;
 mod lookup;
 mod removal;
+mod security_monitoring;
 
 pub use changes::{ChangesFeed, changes_since};
+pub use create::{New, REPOSITORY_TYPES, Source, add, create};
 pub use edit::{Edit, edit};
 pub use lookup::find;
 pub use removal::{purge, remove, undo};
+pub use security_monitoring::{monitor, monitoring};
 
+use std::collections::BTreeMap;
+
+use kapelle_storage::db::artifacts::{self, Artifact};
 use kapelle_storage::db::dists::Dist;
+use kapelle_storage::db::install_statistics::{self, Totals};
+use kapelle_storage::db::linked_names::Relation;
 use kapelle_storage::db::package_references::{self, PackageReference};
 use kapelle_storage::db::packages::{self as rows, Package};
 use kapelle_storage::db::versions::{self, Outline, Version};
-use kapelle_storage::db::{dists, install_statistics, package_refs};
+use kapelle_storage::db::{definitions, dists, package_refs};
 use kapelle_storage::{StorageError, Transaction};
-use kapelle_vcs::{InvalidUrl, RepositoryUrl};
+use kapelle_vcs::InvalidUrl;
 use serde_json::json;
 
 use crate::access::{self, Denied};
 use crate::actor::Actor;
+use crate::artifact::ArtifactError;
 use crate::audit;
+use crate::clock::DAY;
 use crate::jobs::{self, SyncPackage};
 use crate::registry::Registry;
+
+/// Characters of definitions that one page of a list has at most.
+const DEFINITIONS: i64 = 64 << 20;
 
 /// Why a package could not be added, shown or changed.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +70,37 @@ pub enum PackageError {
         /// The package that has it.
         name: String,
     },
+    /// Another package has the name.
+    #[error("{0} is the name of another package of this organization already")]
+    NameExists(String),
+    /// No such kind of repository.
+    #[error(
+        "{0:?} is no type of repository that can be read here: use vcs, git, github, gitlab or bitbucket, \
+         or package or artifact"
+    )]
+    RepositoryType(String),
+    /// What is to be monitored is no list of branches.
+    #[error("{0}")]
+    Monitoring(String),
+    /// Packages do not become something else.
+    #[error(
+        "{name} is a package of the kind {kind} and stays one: remove it first, and add it anew"
+    )]
+    Kind {
+        /// Its name.
+        name: String,
+        /// Its kind.
+        kind: String,
+    },
+    /// A custom package's definition is wrong.
+    #[error("{0}")]
+    Definition(String),
+    /// Artifacts do not make a package.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// No such access.
+    #[error("{0:?} is no access of suborganizations: use no-access or read")]
+    SuborganizationAccess(String),
     /// There is no such credential here.
     #[error(
         "there is no credential {0} in this organization: `kapelle credential list` shows them"
@@ -81,6 +127,11 @@ pub enum PackageError {
     /// The name is in use again.
     #[error("{0} exists again: remove the new package before restoring the old one")]
     NameTaken(String),
+    /// A page of a list has too much in it.
+    #[error(
+        "the definitions of these packages have more than {0} characters: ask for a smaller page, with limit=100"
+    )]
+    TooMuch(i64),
     /// Its documents could not be made.
     #[error("{0}")]
     Document(String),
@@ -109,65 +160,14 @@ pub struct Details {
     pub installs: i64,
 }
 
-/// Adds the repository at `url` as a package and queues its first synchronization; gives the package and the job.
-pub async fn add(
-    registry: &Registry,
-    actor: &Actor,
-    organization_id: i64,
-    url: &str,
-    credential_id: Option<i64>,
-) -> Result<(Package, i64), PackageError> {
-    access::administer(actor, organization_id)?;
-    let url = RepositoryUrl::parse(url, registry.protocols())?;
-    let mut transaction = registry.database().write().await?;
-    edit::check_credential(&mut transaction, organization_id, credential_id, &url).await?;
-    let key = url.key();
-    if let Some(existing) = live_of_repository(&mut transaction, organization_id, &key).await? {
-        return Err(PackageError::Duplicate {
-            url: url.to_string(),
-            name: display_name(&existing),
-        });
-    }
-    let new = rows::NewPackage {
-        organization_id,
-        kind: "vcs",
-        origin: "private",
-        repository_url: &url.to_string(),
-        repository_key: &key,
-        credential_id,
-        created_at: registry.now(),
-    };
-    let id = rows::insert(&mut transaction, new).await?;
-    record(
-        registry,
-        &mut transaction,
-        actor,
-        organization_id,
-        "package.add",
-        &url.to_string(),
-    )
-    .await?;
-    let job = jobs::enqueue(
-        registry,
-        &mut transaction,
-        &SyncPackage {
-            organization_id,
-            package_id: id,
-        },
-    )
-    .await?;
-    let package = rows::find(&mut transaction, organization_id, id).await?;
-    transaction.commit().await?;
-    registry.wake_workers();
-    let package = package.ok_or_else(|| PackageError::Unknown(id.to_string()))?;
-    Ok((package, job))
-}
-
 async fn live_of_repository(
     transaction: &mut Transaction,
     organization_id: i64,
     key: &str,
 ) -> Result<Option<Package>, StorageError> {
+    if key.is_empty() {
+        return Ok(None);
+    }
     let found = rows::find_by_repository_key(transaction, Some(organization_id), key).await?;
     Ok(found
         .into_iter()
@@ -253,8 +253,12 @@ pub struct PackageOutline {
     pub package: Package,
     /// Its live versions.
     pub versions: Vec<Outline>,
-    /// Installs in all.
-    pub installs: i64,
+    /// How often it was installed: in all, in the last 30 days, since yesterday's beginning.
+    pub installs: Totals,
+    /// What it was defined by, if it is a custom one.
+    pub definition: Option<String>,
+    /// Its artifacts, if it is made of them.
+    pub artifacts: Vec<Artifact>,
 }
 
 /// A package with what its versions are called.
@@ -265,12 +269,67 @@ pub async fn outline(
     named: &str,
 ) -> Result<PackageOutline, PackageError> {
     let package = find(registry, actor, organization_id, named).await?;
+    let today = registry.now().div_euclid(DAY);
     let mut connection = registry.database().read().await?;
     Ok(PackageOutline {
         versions: versions::outlines(&mut connection, package.id).await?,
-        installs: install_statistics::total(&mut connection, package.id).await?,
+        installs: install_statistics::totals(&mut connection, package.id, today - 29, today - 1)
+            .await?,
+        definition: definitions::find(&mut connection, package.id).await?,
+        artifacts: artifacts::list(&mut connection, package.id).await?,
         package,
     })
+}
+
+/// The definitions of the custom packages of a page, by package. There is a limit to how much that may be.
+pub async fn definitions_of(
+    registry: &Registry,
+    actor: &Actor,
+    organization_id: i64,
+    page: &[Package],
+) -> Result<BTreeMap<i64, String>, PackageError> {
+    access::inspect(actor, organization_id)?;
+    let custom = || page.iter().filter(|package| package.kind == "custom");
+    let (Some(first), Some(last)) = (custom().next(), custom().next_back()) else {
+        return Ok(BTreeMap::new());
+    };
+    let mut connection = registry.database().read().await?;
+    let weight = definitions::weigh(&mut connection, organization_id, first.id, last.id).await?;
+    if weight > DEFINITIONS {
+        return Err(PackageError::TooMuch(DEFINITIONS));
+    }
+    let found = definitions::list(&mut connection, organization_id, first.id, last.id).await?;
+    Ok(found
+        .into_iter()
+        .map(|definition| (definition.package_id, definition.json))
+        .collect())
+}
+
+/// The id and name of a package of the organization, removed or not.
+pub async fn named(
+    registry: &Registry,
+    actor: &Actor,
+    organization_id: i64,
+    id: i64,
+) -> Result<Option<(i64, String)>, PackageError> {
+    access::inspect(actor, organization_id)?;
+    let found = rows::find(&mut registry.database().read().await?, organization_id, id).await?;
+    Ok(found.map(|package| (package.id, display_name(&package))))
+}
+
+/// The organization's packages of which a version requires `package`, by name.
+pub async fn dependents(
+    registry: &Registry,
+    actor: &Actor,
+    package: &Package,
+) -> Result<Vec<Package>, PackageError> {
+    let organization_id = package.organization_id;
+    access::inspect(actor, organization_id)?;
+    let Some(name) = &package.name else {
+        return Ok(Vec::new());
+    };
+    let mut connection = registry.database().read().await?;
+    Ok(rows::linked(&mut connection, organization_id, Relation::Requires, name).await?)
 }
 
 /// Queues a synchronization; gives the job, which may have been queued already.

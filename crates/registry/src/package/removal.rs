@@ -1,9 +1,14 @@
 //! Removing a package, taking that back, and destroying its bytes.
 
+use std::collections::BTreeSet;
+
 use kapelle_storage::StorageError;
 use kapelle_storage::db::blobs::{self, Blob};
+use kapelle_storage::db::linked_names::{self, Relation};
 use kapelle_storage::db::packages::{self as rows, Package};
-use kapelle_storage::db::{dists, package_references, package_refs, provided_names, versions};
+use kapelle_storage::db::{
+    artifacts, definitions, dists, package_references, package_refs, versions,
+};
 
 use super::{PackageError, display_name, live_of_repository, lookup, record};
 use crate::access;
@@ -122,10 +127,19 @@ pub async fn purge(
         dists::delete_all(&mut transaction, package.id).await?;
         versions::purge(&mut transaction, package.id, i64::MAX).await?;
         package_refs::delete_all(&mut transaction, package.id).await?;
-        provided_names::replace(&mut transaction, package.id, &[]).await?;
+        for relation in [Relation::Provides, Relation::Requires] {
+            linked_names::replace(&mut transaction, package.id, relation, &[]).await?;
+        }
+        definitions::delete(&mut transaction, package.id).await?;
+        let uploaded = artifacts::list(&mut transaction, package.id).await?;
+        artifacts::delete_all(&mut transaction, package.id).await?;
         let mut orphans = Vec::new();
-        for dist in dists {
-            orphans.extend(blobs::claim(&mut transaction, &dist.sha256, now).await?);
+        let dists = dists.into_iter().map(|dist| dist.sha256);
+        let all: BTreeSet<Vec<u8>> = dists
+            .chain(uploaded.into_iter().map(|artifact| artifact.sha256))
+            .collect();
+        for sha256 in all {
+            orphans.extend(blobs::claim(&mut transaction, &sha256, now).await?);
         }
         record(
             registry,

@@ -6,7 +6,6 @@ use kapelle_composer::{Manifest, PackageName, printable};
 use kapelle_storage::db::packages::{self, Package};
 use kapelle_storage::db::versions::Version;
 
-use super::observe::Observation;
 use super::plan::Plan;
 use crate::document;
 use crate::limits;
@@ -26,7 +25,7 @@ impl Identity {
     pub(super) fn of(
         package: &Package,
         name: &PackageName,
-        observation: &Observation,
+        default_branch: Option<&str>,
         live: &BTreeMap<String, Version>,
         plan: &Plan,
     ) -> Self {
@@ -47,7 +46,7 @@ impl Identity {
             abandoned: manifest
                 .and_then(Manifest::abandoned)
                 .map(document::stored_abandoned),
-            default_branch: observation.default_branch.clone(),
+            default_branch: default_branch.map(str::to_owned),
         }
     }
 

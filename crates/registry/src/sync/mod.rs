@@ -1,10 +1,11 @@
-//! A repository's refs in, published versions out.
+//! A repository's refs in, published versions out; or what was uploaded or written down.
 //!
 //! `ls-remote`, fetch what differs, read composer.json at each changed ref by object id, decide what each ref
 //! means, publish in steps of at most 500 versions, each a valid state. What is wrong with one ref is written on
 //! that ref and loses nothing else.
 
 mod difference;
+mod given;
 mod identity;
 mod name;
 mod observe;
@@ -50,7 +51,13 @@ pub(crate) async fn run(context: &JobContext, package_id: i64) -> Result<String,
     let Some(package) = package.filter(|package| package.removed_at.is_none()) else {
         return Ok("the package was removed: nothing to do".to_owned());
     };
-    let outcome = synchronize(context, connection, &package).await;
+    let outcome = match package.kind.as_str() {
+        "custom" | "artifact" => {
+            drop(connection);
+            publish_given(context, &package).await
+        }
+        _ => synchronize(context, connection, &package).await,
+    };
     if let Err(error @ (JobError::Retry(_) | JobError::Postpone(_) | JobError::Fail(_))) = &outcome
     {
         publish::record_failure(context, &package, &error.to_string()).await?;
@@ -86,6 +93,15 @@ pub(crate) async fn republish(context: &JobContext, package_id: i64) -> Result<(
     document::refresh_package(&context.registry, package_id, Some(context)).await
 }
 
+/// What there is to publish of a package without a repository.
+async fn publish_given(context: &JobContext, package: &Package) -> Result<Look, JobError> {
+    let published = match package.kind.as_str() {
+        "custom" => given::custom(context, package).await?,
+        _ => given::artifacts(context, package).await?,
+    };
+    Ok(published.map_or(Look::Same, Look::Published))
+}
+
 async fn synchronize(
     context: &JobContext,
     connection: Connection,
@@ -112,7 +128,7 @@ async fn synchronize(
         observation.hold(&held);
         plan = plan::plan(context, package, &name, &observation).await?;
     }
-    let publish = publish::publish(context, package, &name, &observation, plan);
+    let publish = publish::publish(context, package, &name, observation.present(), plan);
     let published = timed("publish", publish.boxed()).await?;
     match observation.held.iter().next() {
         None => Ok(Look::Published(summary(&name, published))),

@@ -12,6 +12,7 @@ use kapelle_vcs::{Listing, Mirror, VcsError};
 
 use super::difference::{self, Difference, is_default};
 use super::protect::Held;
+use super::publish::Present;
 use super::read::{self, ObservedRef};
 use super::repair;
 use super::timing::timed;
@@ -38,6 +39,15 @@ pub(super) struct Observation {
 }
 
 impl Observation {
+    /// What a publication needs to know of it.
+    pub(super) fn present(&self) -> Present<'_> {
+        Present {
+            live: &self.live,
+            gone: self.removed.iter().cloned().collect(),
+            default_branch: self.default_branch.as_deref(),
+        }
+    }
+
     /// Whether there is nothing to publish. HEAD may also have moved to a branch that is not there, and then no ref has changed.
     pub(super) fn is_unchanged(&self, package: &Package) -> bool {
         self.changed.is_empty()

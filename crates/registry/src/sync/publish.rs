@@ -8,7 +8,6 @@ use kapelle_storage::db::versions::Version;
 
 use super::UNCHANGED;
 use super::identity::Identity;
-use super::observe::Observation;
 use super::plan::Plan;
 use super::step::{Publication, Refs, Step, commit_refs};
 use crate::jobs::{JobContext, JobError, clip};
@@ -45,22 +44,39 @@ impl Published {
     }
 }
 
+/// What is there before a plan is carried out.
+#[derive(Clone, Debug)]
+pub(super) struct Present<'a> {
+    /// What is published now.
+    pub(super) live: &'a [Version],
+    /// Refs that upstream no longer has.
+    pub(super) gone: Vec<String>,
+    /// The branch that HEAD names.
+    pub(super) default_branch: Option<&'a str>,
+}
+
 /// Writes a plan in steps, each of which leaves a valid state. What upstream has is known only when all of it is
 /// published, so that a synchronization that is cut short is done again from where it was.
 pub(super) async fn publish(
     context: &JobContext,
     package: &Package,
     name: &PackageName,
-    observation: &Observation,
+    present: Present<'_>,
     mut plan: Plan,
 ) -> Result<Published, JobError> {
     let published = Published::of(&plan);
-    let mut live: BTreeMap<String, Version> = observation
+    let mut live: BTreeMap<String, Version> = present
         .live
         .iter()
         .map(|version| (version.version_normalized.clone(), version.clone()))
         .collect();
-    let identity = Identity::of(package, name, observation, &staying(&live, &plan), &plan);
+    let identity = Identity::of(
+        package,
+        name,
+        present.default_branch,
+        &staying(&live, &plan),
+        &plan,
+    );
     replacements_first(&mut plan);
     let publication = Publication {
         package,
@@ -68,8 +84,7 @@ pub(super) async fn publish(
         published,
         unread: &plan.unread,
     };
-    let gone: Vec<String> = observation.removed.iter().cloned().collect();
-    let refs = ref_steps(&plan, &gone);
+    let refs = ref_steps(&plan, &present.gone);
     let versions = version_steps(&plan.publish);
     let steps = versions.len().max(plan.remove.chunks(STEP).len()).max(1);
     let mut done = 0;

@@ -4,16 +4,17 @@
 use std::collections::HashSet;
 
 use kapelle_storage::Transaction;
+use kapelle_storage::db::linked_names::{self, Relation};
 use kapelle_storage::db::package_refs::PackageRef;
 use kapelle_storage::db::packages::{self, Package};
 use kapelle_storage::db::versions::{self, Version};
-use kapelle_storage::db::{dists, package_references, package_refs, provided_names};
+use kapelle_storage::db::{dists, package_references, package_refs};
 
 use super::identity::Identity;
 use super::publish::Published;
 use crate::actor::Actor;
 use crate::audit;
-use crate::document::{self, Material, PackageDocuments};
+use crate::document::{self, Links, Material, PackageDocuments};
 use crate::jobs::{self, BuildDists, JobContext, JobError};
 
 /// Refs that one transaction writes, and refs that it forgets.
@@ -72,13 +73,13 @@ impl Step<'_> {
         if stored.removed_at.is_some() {
             return Err(JobError::Cancelled);
         }
-        let shasums = dists::shasums(&mut connection, id).await?;
+        let dists = dists::shown(&mut connection, id).await?;
         drop(connection);
         let revision = stored.revision;
         let material = Material {
             package: self.publication.identity.apply_to(stored),
             versions: live.to_vec(),
-            shasums,
+            dists,
         };
         let documents = PackageDocuments::render(registry, material).await?;
 
@@ -87,7 +88,9 @@ impl Step<'_> {
             return Ok(false);
         }
         self.write_rows(context, &mut transaction).await?;
-        provided_names::replace(&mut transaction, id, &documents.provided).await?;
+        let Links { provides, requires } = &documents.links;
+        linked_names::replace(&mut transaction, id, Relation::Provides, provides).await?;
+        linked_names::replace(&mut transaction, id, Relation::Requires, requires).await?;
         write_refs(&mut transaction, id, self.refs).await?;
         if self.is_last {
             finish(context, &mut transaction, self.publication).await?;
@@ -126,7 +129,7 @@ impl Step<'_> {
         let commits = self
             .versions
             .iter()
-            .filter(|version| !unread.contains(&version.id))
+            .filter(|version| !unread.contains(&version.id) && !version.reference.is_empty())
             .map(|version| (package.id, version.reference.as_str()));
         let depot = context.registry.depot();
         package_references::publish(transaction, commits, depot, now).await?;

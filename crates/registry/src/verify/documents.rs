@@ -5,6 +5,7 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 use kapelle_composer::minify;
+use kapelle_storage::db::dists::Shown;
 use kapelle_storage::db::documents::{self as rows, Document};
 use kapelle_storage::db::packages::Package;
 use kapelle_storage::db::versions::Version;
@@ -22,7 +23,7 @@ const LARGEST: u64 = 1 << 30;
 #[derive(Debug, Default)]
 pub(super) struct Published {
     /// The checksum at each commit; empty where it is not known yet.
-    pub(super) shasums: BTreeMap<String, String>,
+    pub(super) dists: BTreeMap<String, Shown>,
 }
 
 /// What a document says, and the public URL that it was made for.
@@ -76,7 +77,7 @@ fn judge(
 ) -> (Subject, Suspects) {
     let mut suspects = Suspects::default();
     let mut documents = Vec::new();
-    let mut shasums = BTreeMap::new();
+    let mut dists = BTreeMap::new();
     for (index, (about, mut row)) in stored.into_iter().enumerate() {
         if package.removed_at.is_some() {
             // Only the date was promised; another package of the name may have a body there.
@@ -85,7 +86,7 @@ fn judge(
         match unpack(row, !versions.is_empty()) {
             Ok(None) => {}
             Ok(Some(unpacked)) => {
-                shasums.extend(shasums_of(&unpacked.body));
+                dists.extend(dists_of(&unpacked.body));
                 documents.push(OfPackage {
                     about,
                     index,
@@ -100,15 +101,15 @@ fn judge(
     let material = Material {
         package,
         versions,
-        shasums,
+        dists,
     };
     compare(&material, documents, slug, &mut suspects);
     let Material {
         package,
         versions,
-        shasums,
+        dists,
     } = material;
-    let published = Published { shasums };
+    let published = Published { dists };
     let subject = Subject {
         package,
         versions,
@@ -208,8 +209,8 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
     one == other || value(one).is_some_and(|one| Some(one) == value(other))
 }
 
-/// The checksum of each dist that a document names.
-fn shasums_of(body: &[u8]) -> BTreeMap<String, String> {
+/// Each dist that a document names.
+fn dists_of(body: &[u8]) -> BTreeMap<String, Shown> {
     let document: Value = serde_json::from_slice(body).unwrap_or_default();
     let versions = document["packages"].as_object().into_iter().flatten();
     let versions = versions.filter_map(|(_, list)| list.as_array()).flatten();
@@ -220,7 +221,14 @@ fn shasums_of(body: &[u8]) -> BTreeMap<String, String> {
         .filter_map(|version| {
             let dist = version.get("dist")?;
             let text = |key: &str| dist[key].as_str().map(str::to_owned);
-            Some((text("reference")?, text("shasum")?))
+            let (reference, url) = (text("reference")?, text("url")?);
+            let (_, extension) = url.rsplit_once(&format!("{reference}."))?;
+            let shown = Shown {
+                extension: extension.to_owned(),
+                sha1: text("shasum")?,
+                reference,
+            };
+            Some((shown.reference.clone(), shown))
         })
         .collect()
 }

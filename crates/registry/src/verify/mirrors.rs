@@ -17,7 +17,8 @@ pub(super) async fn check(walk: &Walk<'_>, package: &Package) -> Result<(), Veri
 async fn look(walk: &Walk<'_>, package_id: i64) -> Result<Look<Option<i64>>, VerifyError> {
     let mut connection = walk.registry.database().read().await?;
     let package = packages::find_by_id(&mut connection, package_id).await?;
-    let Some(package) = package.filter(|package| package.removed_at.is_none()) else {
+    let has_mirror = |package: &Package| package.removed_at.is_none() && package.kind == "vcs";
+    let Some(package) = package.filter(has_mirror) else {
         return Ok(Look::default());
     };
     let published = versions::list_references(&mut connection, package_id).await?;
@@ -76,7 +77,7 @@ async fn incomplete(
         return Ok(());
     }
     let mut connection = walk.registry.database().read().await?;
-    let built = dists::shasums(&mut connection, package.id).await?;
+    let built = dists::shown(&mut connection, package.id).await?;
     let mut missing = missing.iter().filter(|commit| built.contains_key(*commit));
     if let Some(first) = missing.next() {
         let count = 1 + missing.count();

@@ -30,6 +30,7 @@ pub(super) async fn look(
         .versions
         .iter()
         .map(|version| version.reference.as_str())
+        .filter(|reference| !reference.is_empty())
         .collect();
     let mut commits = Commits::default();
     let mut purged_at = None;
@@ -83,7 +84,8 @@ fn judge(
         return;
     }
     let Some(sha1) = &commit.sha1 else { return };
-    let published = subject.published.shasums.get(reference);
+    let published = subject.published.dists.get(reference);
+    let published = published.map(|dist| &dist.sha1);
     if published.is_some_and(|published| !published.is_empty() && published != sha1) {
         let finding = format!(
             "its published checksum is {}, and that of its archive is {sha1}",

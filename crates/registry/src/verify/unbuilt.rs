@@ -123,8 +123,8 @@ async fn judge(
     suspects: &mut Suspects,
 ) -> Result<(), VerifyError> {
     let package = &subject.package;
-    let was_built = subject.published.shasums.get(reference);
-    let was_built = was_built.is_some_and(|sha1| !sha1.is_empty());
+    let was_built = subject.published.dists.get(reference);
+    let was_built = was_built.is_some_and(|dist| !dist.sha1.is_empty());
     if was_built {
         suspects.broken(missing(
             about,

@@ -20,6 +20,7 @@ async fn add(world: &World, host: &str, password: &str) -> i64 {
         username: "kapelle".to_owned(),
         secret: password.into(),
         description: String::new(),
+        automatic: true,
     };
     credential::add(
         &world.registry,

@@ -2,7 +2,7 @@
 
 use kapelle_registry::actor::{TokenAccess, TokenActor};
 use kapelle_registry::credential::{self, CredentialKind, NewCredential};
-use kapelle_registry::package::{self, Edit, PackageError};
+use kapelle_registry::package::{self, Edit, PackageError, Source};
 use kapelle_registry::{Actor, jobs};
 use kapelle_storage::db::packages::Package;
 use kapelle_testing::git::GitRepository;
@@ -17,8 +17,15 @@ const LFS: &str = "version https://git-lfs.github.com/spec/v1\n\
 
 fn to(url: &str) -> Edit {
     Edit {
-        url: Some(url.to_owned()),
+        source: Some(from(url)),
         ..Edit::default()
+    }
+}
+
+fn from(url: &str) -> Source {
+    Source::Repository {
+        kind: "vcs".to_owned(),
+        url: url.to_owned(),
     }
 }
 
@@ -77,6 +84,7 @@ async fn add_credential(world: &World, host: &str) -> i64 {
         username: String::new(),
         secret: "s3cret".into(),
         description: String::new(),
+        automatic: true,
     };
     credential::add(
         &world.registry,
@@ -128,8 +136,9 @@ on_both_databases! {
 
         let credential = add_credential(&world, "git.example.com").await;
         let moved = Edit {
-            url: Some("https://git.example.com/acme/lib.git".to_owned()),
+            source: Some(from("https://git.example.com/acme/lib.git")),
             credential_id: Some(Some(credential)),
+            ..Edit::default()
         };
         let moved = edit(&world, &package, &moved).await.unwrap();
         assert_eq!(moved.credential_id, Some(credential));

@@ -29,6 +29,7 @@ fn ssh_key(secret: &str) -> NewCredential {
         username: String::new(),
         secret: secret.to_owned().into(),
         description: String::new(),
+        automatic: true,
     }
 }
 

@@ -31,6 +31,7 @@ async fn keep_key(world: &World, server: &SshServer, host: &str) {
         username: String::new(),
         secret: server.private_key().into(),
         description: String::new(),
+        automatic: true,
     };
     credential::add(
         &world.registry,

@@ -93,7 +93,7 @@ pub struct ListedBlob {
     pub state: String,
     /// See [`Blob::touched_at`].
     pub touched_at: i64,
-    /// Whether a dist is served from it.
+    /// Whether it is a dist's or an artifact's.
     pub referred: bool,
 }
 columns!(ListedBlob: sha256, size, state, touched_at, referred);
@@ -102,7 +102,8 @@ columns!(ListedBlob: sha256, size, state, touched_at, referred);
 pub async fn list(on: &mut impl Handle, after: &[u8], limit: i64) -> Result<Vec<ListedBlob>> {
     let sql = sql!(
         "SELECT sha256, size, state, touched_at,
-             EXISTS (SELECT 1 FROM dists WHERE dists.sha256 = blobs.sha256) AS referred
+             EXISTS (SELECT 1 FROM dists WHERE dists.sha256 = blobs.sha256)
+                 OR EXISTS (SELECT 1 FROM artifacts WHERE artifacts.sha256 = blobs.sha256) AS referred
          FROM blobs WHERE sha256 > $1 ORDER BY sha256 LIMIT $2"
     );
     fetch_all(on, sql, values![after, limit]).await
@@ -112,7 +113,8 @@ pub async fn list(on: &mut impl Handle, after: &[u8], limit: i64) -> Result<Vec<
 pub async fn find_listed(on: &mut impl Handle, sha256: &[u8]) -> Result<Option<ListedBlob>> {
     let sql = sql!(
         "SELECT sha256, size, state, touched_at,
-             EXISTS (SELECT 1 FROM dists WHERE dists.sha256 = blobs.sha256) AS referred
+             EXISTS (SELECT 1 FROM dists WHERE dists.sha256 = blobs.sha256)
+                 OR EXISTS (SELECT 1 FROM artifacts WHERE artifacts.sha256 = blobs.sha256) AS referred
          FROM blobs WHERE sha256 = $1"
     );
     fetch_optional(on, sql, values![sha256]).await
@@ -139,6 +141,7 @@ pub async fn claim_deletable(
         "UPDATE blobs SET state = 'deleting', touched_at = $3
          WHERE sha256 = $1 AND touched_at < $2
              AND NOT EXISTS (SELECT 1 FROM dists WHERE dists.sha256 = blobs.sha256)
+             AND NOT EXISTS (SELECT 1 FROM artifacts WHERE artifacts.sha256 = blobs.sha256)
          RETURNING sha256, size, state, touched_at"
     );
     fetch_optional(tx, sql, values![sha256, before, now]).await
@@ -156,6 +159,7 @@ pub async fn claim(tx: &mut Transaction, sha256: &[u8], now: i64) -> Result<Opti
     let sql = sql!(
         "UPDATE blobs SET state = 'deleting', touched_at = $2
          WHERE sha256 = $1 AND NOT EXISTS (SELECT 1 FROM dists WHERE dists.sha256 = blobs.sha256)
+             AND NOT EXISTS (SELECT 1 FROM artifacts WHERE artifacts.sha256 = blobs.sha256)
          RETURNING sha256, size, state, touched_at"
     );
     fetch_optional(tx, sql, values![sha256, now]).await

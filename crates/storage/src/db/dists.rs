@@ -30,13 +30,15 @@ pub struct Dist {
     pub has_lfs: bool,
     /// When it was built.
     pub created_at: i64,
+    /// What its file name ends in, which says its format: `zip`, `tar`, `tar.gz` or `tar.bz2`.
+    pub extension: String,
 }
-columns!(Dist: package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at);
+columns!(Dist: package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at, extension);
 
 /// The dist of a package's commit.
 pub async fn find(on: &mut impl Handle, package_id: i64, reference: &str) -> Result<Option<Dist>> {
     let sql = sql!(
-        "SELECT package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at
+        "SELECT package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at, extension
          FROM dists WHERE package_id = $1 AND reference = $2"
     );
     fetch_optional(on, sql, values![package_id, reference]).await
@@ -45,7 +47,7 @@ pub async fn find(on: &mut impl Handle, package_id: i64, reference: &str) -> Res
 /// Every dist of a package.
 pub async fn list(on: &mut impl Handle, package_id: i64) -> Result<Vec<Dist>> {
     let sql = sql!(
-        "SELECT package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at
+        "SELECT package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at, extension
          FROM dists WHERE package_id = $1 ORDER BY reference"
     );
     fetch_all(on, sql, values![package_id]).await
@@ -54,7 +56,7 @@ pub async fn list(on: &mut impl Handle, package_id: i64) -> Result<Vec<Dist>> {
 /// The dists that are served from a blob.
 pub async fn list_by_blob(on: &mut impl Handle, sha256: &[u8], limit: i64) -> Result<Vec<Dist>> {
     let sql = sql!(
-        "SELECT package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at
+        "SELECT package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at, extension
          FROM dists WHERE sha256 = $1 ORDER BY package_id, reference LIMIT $2"
     );
     fetch_all(on, sql, values![sha256, limit]).await
@@ -68,31 +70,36 @@ pub async fn list_page(
     limit: i64,
 ) -> Result<Vec<Dist>> {
     let sql = sql!(
-        "SELECT package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at
+        "SELECT package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at, extension
          FROM dists WHERE package_id = $1 AND reference > $2 ORDER BY reference LIMIT $3"
     );
     fetch_all(on, sql, values![package_id, after, limit]).await
 }
 
-/// A package's dists: commit to `shasum`.
-pub async fn shasums(on: &mut impl Handle, package_id: i64) -> Result<BTreeMap<String, String>> {
+/// What a version's metadata says of its dist.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Shown {
+    /// Of which commit.
+    pub reference: String,
+    /// Composer's `shasum`, hexadecimal.
+    pub sha1: String,
+    /// See [`Dist::extension`].
+    pub extension: String,
+}
+columns!(Shown: reference, sha1, extension);
+
+/// A package's dists by commit.
+pub async fn shown(on: &mut impl Handle, package_id: i64) -> Result<BTreeMap<String, Shown>> {
     let sql = sql!(
-        sqlite: "SELECT json_group_array(json_array(reference, sha1)) AS value FROM dists WHERE package_id = $1",
-        postgres: "SELECT reference, sha1 FROM dists WHERE package_id = $1",
+        sqlite: "SELECT json_group_array(json_array(reference, sha1, extension)) AS value FROM dists WHERE package_id = $1",
+        postgres: "SELECT reference, sha1, extension FROM dists WHERE package_id = $1",
     );
-    let rows: Vec<Shasum> = fetch_packed(on, sql, values![package_id]).await?;
+    let rows: Vec<Shown> = fetch_packed(on, sql, values![package_id]).await?;
     Ok(rows
         .into_iter()
-        .map(|row| (row.reference, row.sha1))
+        .map(|row| (row.reference.clone(), row))
         .collect())
 }
-
-#[derive(Deserialize)]
-struct Shasum {
-    reference: String,
-    sha1: String,
-}
-columns!(Shasum: reference, sha1);
 
 /// Adds a dist whose bytes are stored; `false`: the commit has one already, which stays for ever.
 ///
@@ -112,8 +119,8 @@ pub async fn insert_if_absent(tx: &mut Transaction, dist: &Dist) -> Result<bool>
         });
     }
     let sql = sql!(
-        "INSERT INTO dists (package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        "INSERT INTO dists (package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at, extension)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (package_id, reference) DO NOTHING"
     );
     let Dist {
@@ -125,6 +132,7 @@ pub async fn insert_if_absent(tx: &mut Transaction, dist: &Dist) -> Result<bool>
         has_submodules,
         has_lfs,
         created_at,
+        extension,
     } = dist;
     let values = values![
         *package_id,
@@ -134,7 +142,8 @@ pub async fn insert_if_absent(tx: &mut Transaction, dist: &Dist) -> Result<bool>
         *size,
         *has_submodules,
         *has_lfs,
-        *created_at
+        *created_at,
+        extension
     ];
     Ok(execute(tx, sql, values).await? > 0)
 }
@@ -145,14 +154,16 @@ pub async fn insert_all<'d>(
     dists: impl IntoIterator<Item = &'d Dist>,
 ) -> Result<()> {
     let sql = sql!(
-        sqlite: "INSERT INTO dists (package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at)
+        sqlite: "INSERT INTO dists (package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at,
+                 extension)
              SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-                 value ->> 7
+                 value ->> 7, value ->> 8
              FROM jsonb_each($1)",
-        postgres: "INSERT INTO dists (package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at)
+        postgres: "INSERT INTO dists (package_id, reference, sha256, sha1, size, has_submodules, has_lfs, created_at,
+                 extension)
              SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, decode(value ->> 2, 'hex'), value ->> 3,
                  CAST(value ->> 4 AS BIGINT), CAST(value ->> 5 AS BOOLEAN), CAST(value ->> 6 AS BOOLEAN),
-                 CAST(value ->> 7 AS BIGINT)
+                 CAST(value ->> 7 AS BIGINT), value ->> 8
              FROM jsonb_array_elements(CAST($1 AS JSONB))",
     );
     let mut rows = Rows::default();
@@ -165,7 +176,8 @@ pub async fn insert_all<'d>(
             dist.size,
             dist.has_submodules,
             dist.has_lfs,
-            dist.created_at
+            dist.created_at,
+            &dist.extension
         ])?;
     }
     for text in rows.texts() {

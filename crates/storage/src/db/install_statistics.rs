@@ -59,6 +59,29 @@ pub async fn for_package(
     fetch_all(on, sql, values![package_id, from, to]).await
 }
 
+/// How often a package was installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    /// In all.
+    pub total: i64,
+    /// Since the first of the two days.
+    pub month: i64,
+    /// Since the second.
+    pub day: i64,
+}
+columns!(Totals: total, month, day);
+
+/// How often a package was installed in all, and since two days.
+pub async fn totals(on: &mut impl Handle, package_id: i64, month: i64, day: i64) -> Result<Totals> {
+    let sql = sql!(
+        "SELECT CAST(COALESCE(SUM(installs), 0) AS BIGINT) AS total,
+             CAST(COALESCE(SUM(CASE WHEN day >= $2 THEN installs ELSE 0 END), 0) AS BIGINT) AS month,
+             CAST(COALESCE(SUM(CASE WHEN day >= $3 THEN installs ELSE 0 END), 0) AS BIGINT) AS day
+         FROM install_statistics WHERE package_id = $1"
+    );
+    fetch_one(on, sql, values![package_id, month, day]).await
+}
+
 /// How often a package was installed in all.
 pub async fn total(on: &mut impl Handle, package_id: i64) -> Result<i64> {
     let sql = sql!(

@@ -1,5 +1,6 @@
 //! Packages: a repository of an organization and the name it goes by.
 
+use super::linked_names::Relation;
 use super::{Flag, Number};
 use crate::Result;
 use crate::handle::{
@@ -18,16 +19,20 @@ pub struct Package {
     pub organization_id: i64,
     /// Composer's name, lower case; `None` until the first synchronization.
     pub name: Option<String>,
-    /// `vcs`.
+    /// `vcs`, `custom` or `artifact`.
     pub kind: String,
     /// `private`.
     pub origin: String,
-    /// Where its repository is, without credentials.
+    /// Where its repository is, without credentials; empty: it has none.
     pub repository_url: String,
     /// `host/path`, by which a hook finds it.
     pub repository_key: String,
     /// The credential for the repository, if a certain one was chosen.
     pub credential_id: Option<i64>,
+    /// The kind of repository that was asked for: `vcs`, `git`, `github`, `svn` and others.
+    pub repository_type: String,
+    /// What new suborganizations may do with it; empty: nothing was said.
+    pub suborganization_access: String,
     /// Upstream's default branch.
     pub default_branch: Option<String>,
     /// For people.
@@ -48,19 +53,23 @@ pub struct Package {
     pub removed_at: Option<i64>,
 }
 columns!(
-    Package: id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-    description, package_type = "type", abandoned, sync_error, synced_at, created_at, revision,
+    Package: id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, repository_type,
+    suborganization_access, default_branch, description, package_type = "type", abandoned, sync_error, synced_at, created_at, revision,
     removed_at
 );
 
-/// What a new package is made of; the fields are [`Package`]'s. It has no name yet.
+/// What a new package is made of; the fields are [`Package`]'s.
 #[derive(Debug, Clone, Copy)]
 pub struct NewPackage<'n> {
     pub organization_id: i64,
+    /// Known before it was ever synchronized where it does not come from a repository.
+    pub name: Option<&'n str>,
     pub kind: &'n str,
     pub origin: &'n str,
     pub repository_url: &'n str,
     pub repository_key: &'n str,
+    pub repository_type: &'n str,
+    pub suborganization_access: &'n str,
     pub credential_id: Option<i64>,
     pub created_at: i64,
 }
@@ -75,28 +84,35 @@ pub struct Identity<'n> {
     pub default_branch: Option<&'n str>,
 }
 
-/// Adds a package; a live one with the same repository is [`StorageError::Duplicate`](crate::StorageError::Duplicate).
+/// Adds a package; a live one with the same repository, or the same name, is
+/// [`StorageError::Duplicate`](crate::StorageError::Duplicate).
 pub async fn insert(tx: &mut Transaction, new: NewPackage<'_>) -> Result<i64> {
     let sql = sql!(
-        "INSERT INTO packages (organization_id, kind, origin, repository_url, repository_key, credential_id,
-             description, type, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, '', 'library', $7) RETURNING id AS value"
+        "INSERT INTO packages (organization_id, name, kind, origin, repository_url, repository_key, repository_type,
+             suborganization_access, credential_id, description, type, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', 'library', $10) RETURNING id AS value"
     );
     let NewPackage {
         organization_id,
+        name,
         kind,
         origin,
         repository_url,
         repository_key,
+        repository_type,
+        suborganization_access,
         credential_id,
         created_at,
     } = new;
     let values = values![
         organization_id,
+        name,
         kind,
         origin,
         repository_url,
         repository_key,
+        repository_type,
+        suborganization_access,
         credential_id,
         created_at
     ];
@@ -108,8 +124,8 @@ pub async fn insert(tx: &mut Transaction, new: NewPackage<'_>) -> Result<i64> {
 /// The organization's package with this key, removed or not.
 pub async fn find(on: &mut impl Handle, organization_id: i64, id: i64) -> Result<Option<Package>> {
     let sql = sql!(
-        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, repository_type,
+             suborganization_access, default_branch, description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
          FROM packages WHERE organization_id = $1 AND id = $2"
     );
     fetch_optional(on, sql, values![organization_id, id]).await
@@ -122,8 +138,8 @@ pub async fn find_by_name(
     name: &str,
 ) -> Result<Option<Package>> {
     let sql = sql!(
-        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, repository_type,
+             suborganization_access, default_branch, description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
          FROM packages WHERE organization_id = $1 AND name = $2 AND removed_at IS NULL"
     );
     fetch_optional(on, sql, values![organization_id, name]).await
@@ -136,8 +152,8 @@ pub async fn find_any_by_name(
     name: &str,
 ) -> Result<Vec<Package>> {
     let sql = sql!(
-        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, repository_type,
+             suborganization_access, default_branch, description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
          FROM packages WHERE organization_id = $1 AND name = $2
          ORDER BY CASE WHEN removed_at IS NULL THEN 0 ELSE 1 END, removed_at DESC, id DESC"
     );
@@ -151,8 +167,8 @@ pub async fn find_by_repository_key(
     repository_key: &str,
 ) -> Result<Vec<Package>> {
     let sql = sql!(
-        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, repository_type,
+             suborganization_access, default_branch, description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
          FROM packages
          WHERE repository_key = $2 AND removed_at IS NULL
              AND (CAST($1 AS BIGINT) IS NULL OR organization_id = $1)
@@ -168,8 +184,8 @@ pub async fn find_removed_by_repository_key(
     repository_key: &str,
 ) -> Result<Vec<Package>> {
     let sql = sql!(
-        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, repository_type,
+             suborganization_access, default_branch, description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
          FROM packages WHERE organization_id = $1 AND repository_key = $2 AND removed_at IS NOT NULL
          ORDER BY removed_at DESC, id DESC"
     );
@@ -185,8 +201,8 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Package>> {
     let sql = sql!(
-        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, repository_type,
+             suborganization_access, default_branch, description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
          FROM packages
          WHERE organization_id = $1 AND (removed_at IS NOT NULL) = $2 AND id > $3 ORDER BY id LIMIT $4"
     );
@@ -202,8 +218,8 @@ pub async fn page(
     offset: i64,
 ) -> Result<Vec<Package>> {
     let sql = sql!(
-        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, repository_type,
+             suborganization_access, default_branch, description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
          FROM packages
          WHERE organization_id = $1 AND removed_at IS NULL AND (CAST($2 AS TEXT) IS NULL OR origin = $2)
          ORDER BY id LIMIT $3 OFFSET $4"
@@ -229,8 +245,8 @@ pub async fn count_of(
 /// A page of the packages of all organizations, removed or not, by key after `after_id`.
 pub async fn list_all(on: &mut impl Handle, after_id: i64, limit: i64) -> Result<Vec<Package>> {
     let sql = sql!(
-        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, repository_type,
+             suborganization_access, default_branch, description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
          FROM packages WHERE id > $1 ORDER BY id LIMIT $2"
     );
     fetch_all(on, sql, values![after_id, limit]).await
@@ -293,22 +309,23 @@ pub async fn names(
     fetch_all(on, sql, values![organization_id, after_id, limit]).await
 }
 
-/// The organization's live packages of which a version provides or replaces `name`.
-pub async fn providers(
+/// The organization's live packages that have such a relation to `name`.
+pub async fn linked(
     on: &mut impl Handle,
     organization_id: i64,
+    relation: Relation,
     name: &str,
 ) -> Result<Vec<Package>> {
     // CROSS JOIN: SQLite begins with the table on its left and so looks at nobody else's names.
     let sql = sql!(
         "SELECT id, organization_id, packages.name, kind, origin, repository_url, repository_key, credential_id,
-             default_branch, description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
-         FROM provided_names CROSS JOIN packages
-         WHERE provided_names.name = $2 AND packages.id = provided_names.package_id
+             repository_type, suborganization_access, default_branch, description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
+         FROM linked_names CROSS JOIN packages
+         WHERE linked_names.name = $2 AND relation = $3 AND packages.id = linked_names.package_id
              AND organization_id = $1 AND removed_at IS NULL AND packages.name IS NOT NULL
          ORDER BY packages.name"
     );
-    fetch_all(on, sql, values![organization_id, name]).await
+    fetch_all(on, sql, values![organization_id, name, relation.as_str()]).await
 }
 
 /// A page of the organization's live packages with a live version whose name or description contains every term, and
@@ -325,8 +342,8 @@ pub async fn search(
 ) -> Result<(Vec<Package>, i64)> {
     // Not EXISTS: SQLite 3.51 makes a join of it and then counts OFFSET once per version.
     let found = sql!(
-        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, repository_type,
+             suborganization_access, default_branch, description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
          FROM packages
          WHERE organization_id = $1 AND removed_at IS NULL AND name IS NOT NULL
              AND (CAST($2 AS TEXT) IS NULL OR type = $2)
@@ -419,9 +436,24 @@ pub async fn set_synced(
 }
 
 /// Moves a package to another repository.
-pub async fn set_repository(tx: &mut Transaction, id: i64, url: &str, key: &str) -> Result<()> {
-    let sql = sql!("UPDATE packages SET repository_url = $2, repository_key = $3 WHERE id = $1");
-    execute_one(tx, sql, values![id, url, key], "packages", id).await
+pub async fn set_repository(
+    tx: &mut Transaction,
+    id: i64,
+    url: &str,
+    key: &str,
+    repository_type: &str,
+) -> Result<()> {
+    let sql = sql!(
+        "UPDATE packages SET repository_url = $2, repository_key = $3, repository_type = $4 WHERE id = $1"
+    );
+    let values = values![id, url, key, repository_type];
+    execute_one(tx, sql, values, "packages", id).await
+}
+
+/// Notes what new suborganizations may do with a package.
+pub async fn set_suborganization_access(tx: &mut Transaction, id: i64, access: &str) -> Result<()> {
+    let sql = sql!("UPDATE packages SET suborganization_access = $2 WHERE id = $1");
+    execute_one(tx, sql, values![id, access], "packages", id).await
 }
 
 /// Chooses a certain credential for a package's repository, or none.
@@ -451,8 +483,8 @@ pub async fn restore(tx: &mut Transaction, id: i64) -> Result<()> {
 /// The package with this key, whosever it is.
 pub async fn find_by_id(on: &mut impl Handle, id: i64) -> Result<Option<Package>> {
     let sql = sql!(
-        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, default_branch,
-             description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
+        "SELECT id, organization_id, name, kind, origin, repository_url, repository_key, credential_id, repository_type,
+             suborganization_access, default_branch, description, type, abandoned, sync_error, synced_at, created_at, revision, removed_at
          FROM packages WHERE id = $1"
     );
     fetch_optional(on, sql, values![id]).await
@@ -519,7 +551,7 @@ pub async fn list_waiting(
     // The condition on the moment alone is what the index is searched by.
     let sql = sql!(
         "SELECT id, organization_id, COALESCE(synced_at, created_at) AS since FROM packages
-         WHERE removed_at IS NULL AND COALESCE(synced_at, created_at) >= $1
+         WHERE removed_at IS NULL AND kind = 'vcs' AND COALESCE(synced_at, created_at) >= $1
              AND (COALESCE(synced_at, created_at), id) > ($1, $2) AND COALESCE(synced_at, created_at) < $3
          ORDER BY COALESCE(synced_at, created_at), id LIMIT $4"
     );

@@ -82,7 +82,7 @@ on_both_databases! {
         let other = Dist { sha1: "other".to_owned(), ..dist(package, "aa") };
         assert!(!dists::insert_if_absent(&mut tx, &other).await.unwrap());
         assert_eq!(dists::find(&mut tx, package, "aa").await.unwrap(), Some(dist(package, "aa")));
-        assert_eq!(dists::shasums(&mut tx, package).await.unwrap()["aa"], "1234");
+        assert_eq!(dists::shown(&mut tx, package).await.unwrap()["aa"].sha1, "1234");
 
         package_references::mark_purged(&mut tx, package, "bb", NOW + 9).await.unwrap();
         assert_eq!(package_references::list_without_dist(&mut tx, package, 10).await.unwrap(), ["cc"]);
@@ -150,6 +150,7 @@ fn dist(package_id: i64, reference: &str) -> Dist {
         has_submodules: false,
         has_lfs: true,
         created_at: LATER,
+        extension: "zip".to_owned(),
     }
 }
 

@@ -67,5 +67,6 @@ fn new(organization_id: i64) -> credentials::NewCredential<'static> {
         secret: b"sealed",
         description: "for tests",
         created_at: NOW,
+        automatic: true,
     }
 }

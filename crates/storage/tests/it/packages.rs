@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use kapelle_storage::Transaction;
+use kapelle_storage::db::linked_names::{self, Relation};
 use kapelle_storage::db::packages::{self, Package};
-use kapelle_storage::db::{provided_names, versions};
+use kapelle_storage::db::versions;
 use kapelle_testing::on_both_databases;
 
 use crate::world::{NOW, identity, named_package, open, organization, package, version};
@@ -53,7 +54,7 @@ on_both_databases! {
         let find = async |tx: &mut Transaction, of| ids(&packages::find_by_repository_key(tx, of, "example.org/a").await.unwrap());
         assert_eq!(find(&mut tx, None).await, [mine, theirs]);
         assert_eq!(find(&mut tx, Some(acme)).await, [mine]);
-        packages::set_repository(&mut tx, mine, "https://example.org/b", "example.org/b").await.unwrap();
+        packages::set_repository(&mut tx, mine, "https://example.org/b", "example.org/b", "git").await.unwrap();
         packages::remove(&mut tx, theirs, NOW).await.unwrap();
         assert_eq!(find(&mut tx, None).await, Vec::<i64>::new());
     }
@@ -114,11 +115,11 @@ on_both_databases! {
         let mut tx = db.write().await.unwrap();
         let id = named_package(&mut tx, acme, "acme/log", "").await;
         let names = ["psr/log-implementation".to_owned(), "acme/old".to_owned(), "acme/old".to_owned()];
-        provided_names::replace(&mut tx, id, &names).await.unwrap();
-        assert_eq!(ids(&packages::providers(&mut tx, acme, "acme/old").await.unwrap()), [id]);
-        provided_names::replace(&mut tx, id, &names[..1]).await.unwrap();
-        assert_eq!(provided_names::list(&mut tx, id).await.unwrap(), ["psr/log-implementation"]);
-        assert_eq!(packages::providers(&mut tx, acme, "acme/old").await.unwrap(), []);
+        linked_names::replace(&mut tx, id, Relation::Provides, &names).await.unwrap();
+        assert_eq!(ids(&packages::linked(&mut tx, acme, Relation::Provides, "acme/old").await.unwrap()), [id]);
+        linked_names::replace(&mut tx, id, Relation::Provides, &names[..1]).await.unwrap();
+        assert_eq!(linked_names::list(&mut tx, id, Relation::Provides).await.unwrap(), ["psr/log-implementation"]);
+        assert_eq!(packages::linked(&mut tx, acme, Relation::Provides, "acme/old").await.unwrap(), []);
     }
 
     async fn a_moved_version_keeps_the_moment_it_was_first_published(url: String) {

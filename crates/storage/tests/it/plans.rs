@@ -19,7 +19,7 @@ const GROWING: [&str; 13] = [
     "package_references",
     "package_refs",
     "packages",
-    "provided_names",
+    "linked_names",
     "versions",
 ];
 

@@ -27,10 +27,13 @@ pub(crate) async fn organization(db: &Database, slug: &str) -> i64 {
 pub(crate) async fn package(tx: &mut Transaction, organization_id: i64, repository: &str) -> i64 {
     let new = packages::NewPackage {
         organization_id,
+        name: None,
         kind: "vcs",
         origin: "private",
         repository_url: &format!("https://{repository}"),
         repository_key: repository,
+        repository_type: "vcs",
+        suborganization_access: "",
         credential_id: None,
         created_at: NOW,
     };

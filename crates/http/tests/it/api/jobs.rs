@@ -15,10 +15,16 @@ on_both_databases! {
         let job = app.queue(&repository).await;
         let path = format!("/api/jobs/{job}");
         let answer = admin.get(&path).await;
-        assert_eq!(answer.json(), json!({ "id": job.to_string(), "status": "queued", "message": "" }));
+        let queued = answer.json();
+        assert_eq!(
+            (&queued["id"], &queued["status"], &queued["message"], &queued["links"]["self"]),
+            (&json!(job.to_string()), &json!("queued"), &json!(""), &json!(path))
+        );
+        assert_eq!(queued["package"]["name"], json!(repository.url()));
         app.work().await;
         let answer = admin.get(&format!("{path}/")).await.json();
         assert_eq!((&answer["status"], &answer["id"]), (&json!("success"), &json!(job.to_string())));
+        assert_eq!(answer["package"]["name"], "acme/lib");
         for unknown in ["0", "999999", "x", "%00", "99999999999999999999"] {
             let answer = admin.get(&format!("/api/jobs/{unknown}")).await;
             assert_eq!(answer.status, 404, "{unknown}");

@@ -30,7 +30,7 @@ on_both_databases! {
         }
         assert_eq!(shown["links"], json!({ "self": "/api/packages/acme/lib/" }));
         assert_eq!(shown["config"]["url"], json!(repository.url()));
-        assert_eq!(shown["installStatistics"], json!({ "total": 0 }));
+        assert_eq!(shown["installStatistics"], json!({ "total": 0, "lastMonth": 0, "lastDay": 0 }));
         let versions = shown["versions"].as_array().unwrap();
         let mut numbers: Vec<_> = versions.iter().map(|version| version["version"].as_str().unwrap()).collect();
         numbers.sort_unstable();
@@ -68,13 +68,17 @@ on_both_databases! {
             assert_eq!(admin.get(&format!("/api/packages/?limit=10000&page={beyond}")).await.text(), "[]", "{beyond}");
         }
         assert_eq!(admin.get("/api/packages/?origin=public-proxy").await.text(), "[]");
+        assert_eq!(admin.get("/api/packages/?security-issue-state=open").await.text(), "[]", "nobody looks for any");
         for (query, message) in [
             ("limit=0", "limit is a number from 1 to 10000"),
             ("limit=10001", "limit is a number from 1 to 10000"),
             ("page=x", "page is a number from 1 to 1000000000"),
             ("limit[]=1", "limit is given once, as text"),
             ("origin[]=private", "origin is given once, as text"),
-            ("security-issue-state=open", "security-issue-state cannot be asked for yet: this server does not look for security issues"),
+            (
+                "security-issue-state=shut",
+                "security-issue-state is one of open, in-progress, not-affected, incorrect, no-capacity, ignore, resolved",
+            ),
             ("origin=elsewhere", "origin is one of private, public-mirror and private-mirror"),
         ] {
             let answer = admin.get(&format!("/api/packages/?{query}")).await;

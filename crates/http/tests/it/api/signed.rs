@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::http::{Method, Request};
 use packagist_api::{Query, Request as ToSign, Secret, Signature, SignatureVersion, Signing};
+use serde_json::Value;
 
 use crate::app::{Answer, TestApp};
 
@@ -41,7 +42,7 @@ impl<'a> Signer<'a> {
     }
 
     /// The header for a request.
-    pub(super) fn sign(&self, method: &Method, target: &str, body: &str) -> String {
+    pub(super) fn sign(&self, method: &Method, target: &str, body: impl AsRef<[u8]>) -> String {
         let nonce = self.count.fetch_add(1, Ordering::Relaxed);
         let mut signature = Signature {
             key: self.key.clone(),
@@ -59,7 +60,7 @@ impl<'a> Signer<'a> {
             query: &query,
         };
         let mut signing = Signing::begin(&Secret::new(&*self.secret), request, &signature);
-        signing.body(body.as_bytes());
+        signing.body(body.as_ref());
         signature.signature = signing.sign();
         signature.to_string()
     }
@@ -68,6 +69,50 @@ impl<'a> Signer<'a> {
     pub(super) async fn get(&self, target: &str) -> Answer {
         let header = self.sign(&Method::GET, target, "");
         self.send(Method::GET, target, "", &header).await
+    }
+
+    /// The answer to a signed request with a JSON body.
+    pub(super) async fn put(&self, target: &str, json: &Value) -> Answer {
+        self.json(Method::PUT, target, &json.to_string()).await
+    }
+
+    /// The same to a POST.
+    pub(super) async fn post(&self, target: &str, json: &Value) -> Answer {
+        self.json(Method::POST, target, &json.to_string()).await
+    }
+
+    /// The answer to a signed DELETE.
+    pub(super) async fn delete(&self, target: &str) -> Answer {
+        self.json(Method::DELETE, target, "").await
+    }
+
+    /// The answer to a signed request with any body.
+    pub(super) async fn json(&self, method: Method, target: &str, body: &str) -> Answer {
+        let header = self.sign(&method, target, body);
+        self.send(method, target, body, &header).await
+    }
+
+    /// The answer to the upload of a file.
+    pub(super) async fn upload(&self, target: &str, name: &str, bytes: &[u8]) -> Answer {
+        let header = self.sign(&Method::POST, target, bytes);
+        let request = Request::post(target)
+            .header("x-filename", name)
+            .header("content-type", "application/zip")
+            .header("authorization", header);
+        self.app.anonymous().send(request, bytes.to_vec()).await
+    }
+
+    /// Runs what a request queued; gives the job as clients read it.
+    pub(super) async fn finish(&self, queued: Answer) -> Value {
+        let job = queued.json();
+        assert_eq!(
+            (queued.status, &job["status"]),
+            (200, &"queued".into()),
+            "{job}"
+        );
+        self.app.work().await;
+        let path = job["links"]["self"].as_str().expect("a path");
+        self.get(path).await.json()
     }
 
     /// The answer to a request with any header.

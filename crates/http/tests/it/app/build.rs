@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use kapelle_outbound::ClientConfig;
+use kapelle_outbound::{AddressPolicy, ClientConfig};
 use kapelle_registry::actor::TokenAccess;
 use kapelle_registry::secrets::Secrets;
 use kapelle_registry::token::{self, NewToken};
@@ -25,7 +25,13 @@ pub(super) async fn registry(
 ) -> Registry {
     let database = Database::connect(url).await.expect("an empty database");
     database.migrate(clock.now()).await.expect("migrations");
-    let outbound = kapelle_outbound::Client::new(ClientConfig::default()).expect("a client");
+    let mut outbound = ClientConfig::default();
+    if options.reach_local {
+        let local = "127.0.0.0/8".parse().expect("a range");
+        outbound.policy = AddressPolicy::new(vec![local]);
+        outbound.retry.attempts = 1;
+    }
+    let outbound = kapelle_outbound::Client::new(outbound).expect("a client");
     let protocols: Protocols = "https,ssh,file".parse().expect("known protocols");
     let mut git = GitConfig::new(folder.join("mirrors"), outbound.clone());
     git.protocols = protocols.clone();

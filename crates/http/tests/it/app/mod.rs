@@ -9,7 +9,7 @@ use kapelle_http::{AccessLine, AccessLog, ApiSettings, AppState, HttpService};
 use kapelle_registry::clock::DAY;
 use kapelle_registry::jobs::{Ran, Worker};
 use kapelle_registry::{
-    Actor, Clock, Disk, Limits, Random, Registry, hook, organization, package, token,
+    Actor, Clock, Disk, Limits, Random, Registry, hook, organization, package, token, verify,
 };
 use kapelle_storage::blobs::BlobsConfig;
 use kapelle_storage::db::jobs;
@@ -54,6 +54,8 @@ pub(crate) struct Options {
     pub(crate) blobs: Option<BlobsConfig>,
     /// How tolerant the management API is.
     pub(crate) api: ApiSettings,
+    /// Lets requests to this machine's own addresses out.
+    pub(crate) reach_local: bool,
     /// Writes a line per git command to a file, for [`TestApp::git_commands`].
     pub(crate) count_git: bool,
 }
@@ -68,6 +70,8 @@ pub(crate) struct TestApp {
     pub(crate) hook_secret: String,
     /// An administrator's key of the management API, and its secret.
     pub(crate) api_key: (String, String),
+    /// That of `other`.
+    pub(crate) strangers_key: (String, String),
     worker: Worker,
     folder: TempDir,
     jobs_may_stay: AtomicBool,
@@ -131,6 +135,7 @@ impl TestApp {
             )),
             worker: Worker::new(registry.clone(), "test".to_owned()),
             api_key: (acme.api_key, acme.api_secret.expose_secret().to_owned()),
+            strangers_key: (other.api_key, other.api_secret.expose_secret().to_owned()),
             organization_id: id,
             hook_secret: hook_secret.expose_secret().to_owned(),
             jobs_may_stay: AtomicBool::new(false),
@@ -230,6 +235,23 @@ impl TestApp {
     /// The git commands that ran so far, a line each; see [`Options::count_git`].
     pub(crate) fn git_log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("git.log")).unwrap_or_default()
+    }
+
+    /// What lies in the folder for temporary files and is none of the registry's own.
+    pub(crate) fn temporary_files(&self) -> usize {
+        let entries = std::fs::read_dir(self.folder.path()).expect("our own folder");
+        let names = entries.map(|entry| entry.expect("readable").file_name());
+        names
+            .filter(|name| name != "mirrors" && name != "secrets.key")
+            .count()
+    }
+
+    /// Holds rows, archives, documents and mirrors against each other.
+    pub(crate) async fn verify(&self) {
+        let options = verify::Options { quick: false };
+        let report = verify::run(&self.registry, &Actor::Operator, options, &|_| ()).await;
+        let report = report.expect("everything can be read");
+        assert!(report.is_sound(), "{:?}", report.broken);
     }
 
     /// Deletes every copy of a repository, as a new node without its own would be.

@@ -76,7 +76,8 @@ on_both_databases! {
         assert_eq!(published.found_quickly().await, (vec!["document_differs"], vec![]));
 
         // What the advice says.
-        let edit = package::Edit { url: Some(published.package.repository_url.clone()), ..package::Edit::default() };
+        let same = package::Source::Repository { kind: "vcs".to_owned(), url: published.package.repository_url.clone() };
+        let edit = package::Edit { source: Some(same), ..package::Edit::default() };
         package::edit(published.registry(), &Actor::Operator, &published.package, &edit).await.unwrap();
         published.world.work().await;
         assert_eq!(published.world.numbers(TAGGED).await, ["1.1.0", "1.0.0"]);
