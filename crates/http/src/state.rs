@@ -41,6 +41,8 @@ struct Shared {
 pub struct ApiSettings {
     /// Takes signatures that do not cover the query.
     pub accept_signature_v1: bool,
+    /// Takes a key alone for requests that only read.
+    pub accept_packagist_token: bool,
     /// Takes the host that a request names for the one that was signed: nobody has said what the public URL is.
     pub accept_any_host: bool,
 }

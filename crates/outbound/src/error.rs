@@ -199,7 +199,7 @@ impl From<OutboundError> for std::io::Error {
 }
 
 /// The URL without user information, query and fragment, for people.
-pub(crate) fn shown(url: &Url) -> String {
+pub fn shown(url: &Url) -> String {
     let mut clean = url.clone();
     clean.set_query(None);
     clean.set_fragment(None);

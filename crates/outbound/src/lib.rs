@@ -21,7 +21,7 @@ pub use body::BodyStream;
 pub use budget::HostPermit;
 pub use client::Client;
 pub use config::ClientConfig;
-pub use error::OutboundError;
+pub use error::{OutboundError, shown};
 pub use message::{Request, Response, StreamingResponse};
 pub use resolve::{Lookup, SystemLookup};
 pub use retry::RetryPolicy;

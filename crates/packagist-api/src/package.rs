@@ -145,6 +145,10 @@ pub struct PackageRequest {
 }
 
 /// Tells `null` from nothing.
+#[expect(
+    clippy::option_option,
+    reason = "not said, said to be none, said to be one"
+)]
 fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {

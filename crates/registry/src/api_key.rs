@@ -144,7 +144,7 @@ pub async fn admit(
     changes: bool,
 ) -> Result<bool, StorageError> {
     let now = registry.now();
-    statistics::record_key_use(registry, key.id, now);
+    note_use(registry, key);
     if !registry.nonces.note(key.id, cnonce, now) {
         return Ok(false);
     }
@@ -156,6 +156,11 @@ pub async fn admit(
     nonces::prune(&mut transaction, now - KEPT).await?;
     transaction.commit().await?;
     Ok(is_new)
+}
+
+/// Notes that a key was used.
+pub fn note_use(registry: &Registry, key: &ApiKeyActor) {
+    statistics::record_key_use(registry, key.id, registry.now());
 }
 
 /// The organization's API keys, oldest first.

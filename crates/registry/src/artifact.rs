@@ -3,13 +3,14 @@
 //! The bytes are on the disk before anything is known of them but their digests; whoever receives them decides whether they
 //! are to be kept. What is not kept leaves nothing behind.
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use kapelle_archive::{ArchiveError, ArchiveKind, RootFile, read_root_file};
-use kapelle_composer::{Manifest, PackageName, Version, printable};
+use kapelle_composer::{Version, printable};
 use kapelle_storage::db::artifacts::{self as rows, Artifact};
-use kapelle_storage::db::packages::Package;
-use kapelle_storage::{StorageError, Transaction};
+use kapelle_storage::db::packages::{self, Package};
+use kapelle_storage::{Handle, StorageError, Transaction};
 use serde_json::json;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -31,6 +32,8 @@ use crate::registry::Registry;
 pub(crate) const KEEP: i64 = DAY;
 /// Longest name of a file, in bytes.
 const FILE_NAME: usize = 255;
+/// Artifacts of one package at most.
+const ARTIFACTS: i64 = 5_000;
 /// How often bytes are stored anew that a collector took from under us.
 const STORES: usize = 3;
 
@@ -122,19 +125,29 @@ pub async fn keep(
     upload.writer.flush().await.map_err(stored)?;
     let file_name = clean(file_name)?;
     let found = inspect(registry, upload.file.path().to_owned()).await?;
-    let manifest = judge(registry, &found)?;
+    let kind = found.kind;
+    let judged = judge(registry, found)?;
     let artifact = Artifact {
         id: 0,
         organization_id,
         package_id: package.map(|package| package.id),
         file_name,
-        extension: extension(found.kind).to_owned(),
-        manifest,
+        extension: extension(kind).to_owned(),
+        name: judged.name,
+        version: judged.version,
+        version_normalized: judged.normalized,
         sha256: upload.sha256.clone().finalize().to_vec(),
         sha1: hex::encode(upload.sha1.clone().finalize()),
         size: i64::try_from(upload.size).unwrap_or(i64::MAX),
         created_at: registry.now(),
     };
+    if let Some(package) = package {
+        // Asked again when it is written; what is refused already is not stored first.
+        let mut connection = registry.database().read().await?;
+        if let Some(twin) = fits(&mut connection, package, &artifact).await? {
+            return Ok(twin);
+        }
+    }
     for _ in 0..STORES {
         blob::announce(registry, &artifact.sha256, artifact.size).await?;
         let put = registry
@@ -142,7 +155,7 @@ pub async fn keep(
             .put_file(&artifact.sha256, upload.file.path());
         put.await
             .map_err(|error| ArtifactError::Store(error.to_string()))?;
-        match insert(registry, actor, &artifact, package).await {
+        match insert(registry, actor, &artifact, &judged.manifest).await {
             Err(ArtifactError::Storage(StorageError::BlobGone { .. })) => {}
             outcome => return outcome,
         }
@@ -156,21 +169,19 @@ async fn insert(
     registry: &Registry,
     actor: &Actor,
     artifact: &Artifact,
-    package: Option<&Package>,
+    manifest: &str,
 ) -> Result<Artifact, ArtifactError> {
     let mut transaction = registry.database().write().await?;
-    if let Some(package) = package {
-        // Whoever adds another one at the same time waits here.
-        kapelle_storage::db::packages::bump_revision(&mut transaction, package.id).await?;
-        let mut all = rows::list(&mut transaction, package.id).await?;
-        let twin = all.iter().find(|other| other.sha256 == artifact.sha256);
-        if let Some(twin) = twin {
-            return Ok(twin.clone());
+    if let Some(id) = artifact.package_id {
+        // Whoever adds another one at the same time, removes the package or purges it, waits for this.
+        let package = packages::hold(&mut transaction, id).await?;
+        let removed = || ArtifactError::Refused(format!("{} was removed meanwhile", artifact.name));
+        let package = package.ok_or_else(removed)?;
+        if let Some(twin) = fits(&mut transaction, &package, artifact).await? {
+            return Ok(twin);
         }
-        all.push(artifact.clone());
-        agree(&all, Some(package))?;
     }
-    let id = rows::insert(&mut transaction, artifact).await?;
+    let id = rows::insert(&mut transaction, artifact, manifest).await?;
     let entry = audit::Entry {
         organization_id: Some(artifact.organization_id),
         action: "artifact.add",
@@ -178,27 +189,40 @@ async fn insert(
         detail: json!({ "file": artifact.file_name, "sha1": artifact.sha1, "package": artifact.package_id }),
     };
     audit::record(registry, &mut transaction, actor, entry).await?;
-    if let Some(package) = package {
+    if let Some(package_id) = artifact.package_id {
         let job = SyncPackage {
             organization_id: artifact.organization_id,
-            package_id: package.id,
+            package_id,
         };
         jobs::enqueue(registry, &mut transaction, &job).await?;
     }
     transaction.commit().await?;
     registry.wake_workers();
-    // Since they were stored, a collector may have deleted the bytes; now that they are referred to, nobody does.
-    let there = registry.blobs().size(&artifact.sha256).await;
-    let there = there.map_err(|error| ArtifactError::Store(error.to_string()))?;
-    if there.is_none() {
-        return Err(ArtifactError::Storage(StorageError::BlobGone {
-            sha256: hex::encode(&artifact.sha256),
-        }));
-    }
     Ok(Artifact {
         id,
         ..artifact.clone()
     })
+}
+
+/// Whether an artifact can become a version of a package; gives the one that has the same bytes already.
+async fn fits(
+    on: &mut impl Handle,
+    package: &Package,
+    artifact: &Artifact,
+) -> Result<Option<Artifact>, ArtifactError> {
+    let name = package.name.as_deref().unwrap_or_default();
+    check_name(artifact, name)?;
+    match rows::find_version(on, package.id, &artifact.version_normalized).await? {
+        Some(twin) if twin.sha256 == artifact.sha256 => return Ok(Some(twin)),
+        Some(other) => return Err(taken(artifact, &other)),
+        None => {}
+    }
+    if rows::count(on, package.id).await? >= ARTIFACTS {
+        return Err(ArtifactError::Refused(format!(
+            "{name} has {ARTIFACTS} artifacts, which is as many as it may: leave some out of its artifactIds"
+        )));
+    }
+    Ok(None)
 }
 
 /// The organization's artifact.
@@ -237,16 +261,9 @@ pub async fn beside(
     Ok(all.into_iter().map(|artifact| artifact.id).collect())
 }
 
-/// The version in an artifact's composer.json, as it is written there.
-pub fn version(artifact: &Artifact) -> String {
-    let manifest = limits::manifest(artifact.manifest.as_bytes()).ok();
-    let version = manifest.and_then(|manifest| manifest.version().map(str::to_owned));
-    version.unwrap_or_default()
-}
-
 /// Artifacts that make one package.
 pub(crate) struct Chosen {
-    pub(crate) name: PackageName,
+    pub(crate) name: String,
     pub(crate) artifacts: Vec<Artifact>,
 }
 
@@ -257,114 +274,110 @@ pub(crate) async fn choose(
     ids: &[i64],
     package: Option<&Package>,
 ) -> Result<Chosen, ArtifactError> {
-    let mut artifacts = Vec::with_capacity(ids.len());
-    for (index, &id) in ids.iter().enumerate() {
-        let found = rows::find(transaction, organization_id, id).await?;
+    let refused = |sentence: String| Err(ArtifactError::Refused(sentence));
+    if i64::try_from(ids.len()).unwrap_or(i64::MAX) > ARTIFACTS {
+        return refused(format!("artifactIds names at most {ARTIFACTS} artifacts"));
+    }
+    // In their order, so that two who choose the same ones do not wait for each other.
+    let sorted: BTreeSet<i64> = ids.iter().copied().collect();
+    if sorted.len() < ids.len() {
+        return refused("artifactIds: an artifact is named twice".to_owned());
+    }
+    let mut artifacts: Vec<Artifact> = Vec::with_capacity(ids.len());
+    let mut versions: HashMap<String, usize> = HashMap::new();
+    for id in sorted {
+        let found = rows::lock(transaction, organization_id, id).await?;
         let found = found.ok_or(ArtifactError::Unknown(id))?;
-        let is_others = found.package_id.is_some() && found.package_id != package.map(|it| it.id);
-        if is_others || ids[..index].contains(&id) {
-            let why = if is_others {
-                "another package's"
-            } else {
-                "named twice"
-            };
-            return Err(ArtifactError::Refused(format!("artifact {id} is {why}")));
+        if found.package_id.is_some() && found.package_id != package.map(|it| it.id) {
+            return refused(format!("artifact {id} is another package's"));
+        }
+        let name = package.and_then(|package| package.name.as_deref());
+        let name = name.or(artifacts.first().map(|first| first.name.as_str()));
+        check_name(&found, name.unwrap_or(&found.name))?;
+        let twin = versions.insert(found.version_normalized.clone(), artifacts.len());
+        if let Some(other) = twin {
+            return Err(taken(&found, &artifacts[other]));
         }
         artifacts.push(found);
     }
-    let name = agree(&artifacts, package)?;
-    Ok(Chosen { name, artifacts })
-}
-
-/// Whether archives have one name, that of the package, and each a version of its own.
-fn agree(artifacts: &[Artifact], package: Option<&Package>) -> Result<PackageName, ArtifactError> {
-    let refused = |sentence: String| Err(ArtifactError::Refused(sentence));
-    let mut known: Option<PackageName> = None;
-    let mut versions: Vec<(String, &Artifact)> = Vec::new();
-    for artifact in artifacts {
-        let (name, version) = named(artifact)?;
-        let expected = package.and_then(|package| package.name.as_deref());
-        let expected = expected.or(known.as_ref().map(PackageName::as_str));
-        if expected.is_some_and(|expected| expected != name.as_str()) {
-            return refused(format!(
-                "{} is of {name}, and the package is {}",
-                artifact.file_name,
-                expected.unwrap_or_default()
-            ));
-        }
-        if let Some((_, other)) = versions.iter().find(|(known, _)| *known == version) {
-            return refused(format!(
-                "version {version} of {name} is there already, with other bytes, as artifact {}: choose another version, \
-                 or replace that artifact by leaving it out of the package's artifactIds",
-                other.id
-            ));
-        }
-        versions.push((version, artifact));
-        known = Some(name);
+    match artifacts.first() {
+        Some(first) => Ok(Chosen {
+            name: first.name.clone(),
+            artifacts,
+        }),
+        None => refused("artifactIds names no artifact: upload one first".to_owned()),
     }
-    known.map_or_else(
-        || refused("artifactIds names no artifact: upload one first".to_owned()),
-        Ok,
-    )
 }
 
-/// Name and normalized version in an artifact's composer.json, which was judged when it was uploaded.
-fn named(artifact: &Artifact) -> Result<(PackageName, String), ArtifactError> {
-    let refused = |error: String| ArtifactError::Refused(error);
-    let manifest = limits::manifest(artifact.manifest.as_bytes());
+fn check_name(artifact: &Artifact, expected: &str) -> Result<(), ArtifactError> {
+    if artifact.name == expected {
+        return Ok(());
+    }
+    Err(ArtifactError::Refused(format!(
+        "{} is of {}, and the package is {expected}",
+        artifact.file_name, artifact.name
+    )))
+}
+
+fn taken(artifact: &Artifact, other: &Artifact) -> ArtifactError {
+    ArtifactError::Refused(format!(
+        "version {} of {} is there already, with other bytes, as artifact {}: choose another version, or replace that \
+         artifact by leaving it out of the package's artifactIds",
+        artifact.version, artifact.name, other.id
+    ))
+}
+
+/// What an archive says of itself, if Composer could install it.
+struct Judged {
+    name: String,
+    version: String,
+    normalized: String,
+    manifest: String,
+}
+
+fn judge(registry: &Registry, found: RootFile) -> Result<Judged, ArtifactError> {
+    let path = found.path;
+    let refused = |error: String| ArtifactError::Refused(format!("{path}: {error}"));
+    let limit = registry.limits().manifest;
+    if found.content.len() as u64 > limit {
+        return Err(refused(format!("it is larger than {limit} bytes")));
+    }
+    let manifest = String::from_utf8(found.content);
+    let text = manifest.map_err(|_| refused("it is not UTF-8".to_owned()))?;
+    let manifest = limits::manifest(text.as_bytes());
     let manifest = manifest.map_err(|error| refused(error.to_string()))?;
     let name = manifest.package_name();
     let name = name.map_err(|error| refused(error.to_string()))?;
-    let version = Version::parse(manifest.version().unwrap_or_default());
-    let version = version.map_err(|error| refused(error.to_string()))?;
-    Ok((name, version.as_str().to_owned()))
-}
-
-/// The composer.json of an archive that Composer could install.
-fn judge(registry: &Registry, found: &RootFile) -> Result<String, ArtifactError> {
-    let refused =
-        |what: &str, error: String| Err(ArtifactError::Refused(format!("{what}: {error}")));
-    let limit = registry.limits().manifest;
-    if found.content.len() as u64 > limit {
-        return refused(&found.path, format!("it is larger than {limit} bytes"));
-    }
-    let Ok(text) = String::from_utf8(found.content.clone()) else {
-        return refused(&found.path, "it is not UTF-8".to_owned());
-    };
-    let manifest: Manifest = match limits::manifest(text.as_bytes()) {
-        Ok(manifest) => manifest,
-        Err(error) => return refused(&found.path, error.to_string()),
-    };
-    if let Err(error) = manifest.package_name() {
-        return refused(&found.path, error.to_string());
-    }
-    let version = manifest.version().unwrap_or_default();
+    let version = manifest.version().unwrap_or_default().to_owned();
     if version.is_empty() {
         let sentence = "it has no \"version\", and an artifact is one version: add it";
-        return refused(&found.path, sentence.to_owned());
+        return Err(refused(sentence.to_owned()));
     }
     if version.chars().any(char::is_control) {
-        return refused(
-            &found.path,
-            "its \"version\" has control characters".to_owned(),
-        );
+        let sentence = "its \"version\" has control characters";
+        return Err(refused(sentence.to_owned()));
     }
-    if let Err(error) = Version::parse(version) {
-        return refused(&found.path, error.to_string());
-    }
-    if let Err(error) = manifest.check_as(version) {
-        return refused(&found.path, error.to_string());
-    }
-    Ok(text)
+    let normalized = Version::parse(&version);
+    let normalized = normalized.map_err(|error| refused(error.to_string()))?;
+    let checked = manifest.check_as(&version);
+    checked.map_err(|error| refused(error.to_string()))?;
+    Ok(Judged {
+        name: name.as_str().to_owned(),
+        normalized: normalized.as_str().to_owned(),
+        version,
+        manifest: text,
+    })
 }
 
 /// Reads the whole archive: every name, link and checksum in it is checked, and every limit holds.
 async fn inspect(registry: &Registry, path: PathBuf) -> Result<RootFile, ArtifactError> {
-    let limits = archive_limits(registry);
     let limits = kapelle_archive::Limits {
         root_file: registry.limits().manifest,
-        ..limits
+        ..archive_limits(registry)
     };
+    // Each of them may take some memory for names.
+    let turn = registry.inspections.acquire().await;
+    let _turn = turn.expect("this semaphore is never closed");
     let read = move || read_root_file(&path, "composer.json", &limits);
     let read = tokio::task::spawn_blocking(read).await;
     let read = read.map_err(|error| ArtifactError::Store(error.to_string()))?;

@@ -223,19 +223,25 @@ fn check(new: &NewCredential, host: &str) -> Result<(), CredentialError> {
 
 /// Whether a header may be sent by that name: none that changes what a request is.
 fn is_header(name: &str) -> bool {
-    const OURS: [&str; 12] = [
+    // The client sends some of them on to wherever it is redirected.
+    const OURS: [&str; 17] = [
+        "accept",
         "accept-encoding",
+        "accept-language",
         "connection",
         "content-length",
         "content-type",
         "expect",
         "host",
+        "if-modified-since",
+        "if-none-match",
         "keep-alive",
         "range",
         "te",
         "trailer",
         "transfer-encoding",
         "upgrade",
+        "user-agent",
     ];
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     name.bytes().all(is_token) && !OURS.contains(&name.to_lowercase().as_str())
@@ -398,20 +404,25 @@ fn check_host_of(row: &Row, url: &RepositoryUrl) -> Result<(), JobError> {
     )))
 }
 
-/// The headers that open a place reached over http, if the credential is for its host.
+/// The headers that open a place reached over http, if the credential is for its host. Without TLS nothing is sent, but where the
+/// credential names the port.
 pub(crate) fn headers(registry: &Registry, row: &Row, url: &Url) -> Result<HeaderMap, JobError> {
     let mut headers = HeaderMap::new();
-    let place = RepositoryUrl::parse(url.as_str(), &Protocols::all());
-    let Ok(place) = place.map(|place| is_for(row, &place).then_some(place)) else {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or_default();
+    let names_port = row.host == format!("{host}:{port}");
+    let is_for =
+        names_port || (row.host == host && url.port().is_none() && url.scheme() == "https");
+    if !is_for {
         return Ok(headers);
-    };
-    let Some(place) = place else {
-        return Ok(headers);
-    };
+    }
+    let place = format!("{}://{}/any", url.scheme(), row.host);
+    let place = RepositoryUrl::parse(&place, &Protocols::all());
+    let place = place.map_err(|error| JobError::Fail(error.to_string()))?;
     if let Some((name, value)) = unseal(registry, row)?.header(&place) {
-        let unusable = |_| JobError::Fail(format!("credential {} is no header", row.id));
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable(()))?;
-        let mut value = HeaderValue::from_str(&value).map_err(|_| unusable(()))?;
+        let unusable = || JobError::Fail(format!("credential {} is no header", row.id));
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable())?;
+        let mut value = HeaderValue::from_str(&value).map_err(|_| unusable())?;
         value.set_sensitive(true);
         headers.insert(name, value);
     }
@@ -454,6 +465,6 @@ pub(crate) fn is_readable(registry: &Registry, row: &Row) -> bool {
 }
 
 /// Binds a stored secret to its row's meaning, so that it cannot be moved to another host by editing the table.
-fn place(organization_id: i64, kind: &str, host: &str) -> String {
+pub(crate) fn place(organization_id: i64, kind: &str, host: &str) -> String {
     format!("credentials/secret/{organization_id}/{kind}/{host}")
 }

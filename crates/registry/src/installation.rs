@@ -25,6 +25,18 @@ pub enum InstallationError {
     Storage(#[from] StorageError),
 }
 
+/// Seals the fact that tells the right key with the newest one.
+pub(crate) async fn seal_key_check(
+    database: &Database,
+    secrets: &Secrets,
+) -> Result<(), StorageError> {
+    let mut transaction = database.write().await?;
+    changes::hold(&mut transaction).await?;
+    let sealed = secrets.seal(KEY_CHECK, &SecretString::from(KEY_CHECK_TEXT));
+    facts::set(&mut transaction, KEY_CHECK, &hex::encode(sealed)).await?;
+    transaction.commit().await
+}
+
 /// Makes sure that `secrets` has the key of this database; the first key that comes is its key from then on.
 pub async fn confirm_key(database: &Database, secrets: &Secrets) -> Result<(), InstallationError> {
     let mut transaction = database.write().await?;

@@ -22,6 +22,7 @@ pub mod host_key;
 pub mod import;
 pub mod installation;
 pub mod jobs;
+pub mod keys;
 pub mod limits;
 pub mod mirrored_repository;
 mod nonces;

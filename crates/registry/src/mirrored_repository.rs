@@ -91,7 +91,7 @@ pub async fn put(
     };
     let mut transaction = registry.database().write().await?;
     if let Some(credential) = new.credential_id
-        && credentials::find(&mut transaction, organization_id, credential)
+        && credentials::lock(&mut transaction, organization_id, credential)
             .await?
             .is_none()
     {
@@ -108,14 +108,14 @@ pub async fn put(
     }
     let action = match id {
         None => {
-            row.id = rows::insert(&mut transaction, &row).await?;
+            row.id = rows::insert(&mut transaction, &row).await.map_err(twice)?;
             "mirrored_repository.add"
         }
         Some(id) => {
             let stored = rows::find(&mut transaction, organization_id, id).await?;
             let stored = stored.ok_or(MirroredRepositoryError::Unknown(id))?;
             row.created_at = stored.created_at;
-            rows::update(&mut transaction, &row).await?;
+            rows::update(&mut transaction, &row).await.map_err(twice)?;
             "mirrored_repository.edit"
         }
     };
@@ -128,6 +128,16 @@ pub async fn put(
     audit::record(registry, &mut transaction, actor, entry).await?;
     transaction.commit().await?;
     Ok(row)
+}
+
+/// Somebody else was faster by a moment.
+fn twice(error: StorageError) -> MirroredRepositoryError {
+    match error {
+        StorageError::Duplicate { .. } => {
+            MirroredRepositoryError::Invalid("url: it is mirrored already".to_owned())
+        }
+        other => other.into(),
+    }
 }
 
 /// Forgets one.

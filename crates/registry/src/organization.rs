@@ -265,7 +265,7 @@ pub async fn rotate_hook_secret(
     Ok(secret)
 }
 
-fn hook_secret_place(slug: &str) -> String {
+pub(crate) fn hook_secret_place(slug: &str) -> String {
     format!("organizations/hook_secret/{slug}")
 }
 

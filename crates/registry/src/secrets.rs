@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use kapelle_failpoint::reach;
@@ -12,6 +14,8 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::random::Random;
 
 const KEY_LENGTH: usize = 32;
+/// Longest key file that is read, in bytes: some sixty keys.
+const KEY_FILE: u64 = 4096;
 const NONCE_LENGTH: usize = 24;
 /// First byte of every sealed secret, so that a later format can be told apart.
 const FORMAT: u8 = 1;
@@ -20,14 +24,24 @@ const FORMAT: u8 = 1;
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
     /// The key file is not what we wrote.
-    #[error("the key file {path} is not 64 hexadecimal digits; restore it from your backup")]
+    #[error(
+        "the key file {path} has no key of 64 hexadecimal digits on each line; restore it from your backup"
+    )]
     KeyFile {
         /// Where the key was looked for.
         path: String,
     },
     /// The key given by configuration is not usable.
-    #[error("the configured secrets key is not 64 hexadecimal digits")]
+    #[error(
+        "the configured secrets key is not 64 hexadecimal digits (or several of those, with commas)"
+    )]
     Key,
+    /// The keys are in the configuration, which we do not write.
+    #[error(
+        "the key is in the configuration: put a new one in front, as secrets.key = \"NEW,OLD\", for every process, start \
+         them again, and give this command once more; afterwards leave the old one out"
+    )]
+    Configured,
     /// The file system refused.
     #[error("the key file {path} cannot be used: {source}")]
     Io {
@@ -44,10 +58,25 @@ pub enum SecretsError {
     },
 }
 
-/// Seals and opens secrets with the installation's key.
+impl SecretsError {
+    fn io(path: &Path, source: std::io::Error) -> Self {
+        Self::Io {
+            path: path.display().to_string(),
+            source,
+        }
+    }
+}
+
+type Key = [u8; KEY_LENGTH];
+
+/// Seals and opens secrets with the installation's keys: the first seals, each of them opens. Clones share them.
 #[derive(Clone)]
-pub struct Secrets {
-    cipher: XChaCha20Poly1305,
+pub struct Secrets(Arc<Inner>);
+
+struct Inner {
+    keys: ArcSwap<Vec<XChaCha20Poly1305>>,
+    /// Where they came from, if not from the configuration.
+    file: Option<PathBuf>,
     random: Random,
 }
 
@@ -58,46 +87,40 @@ impl std::fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Uses a key given as 64 hexadecimal digits.
-    pub fn from_hex(key: &SecretString, random: Random) -> Result<Self, SecretsError> {
-        let key = parse_key(key.expose_secret()).ok_or(SecretsError::Key)?;
-        Ok(Self {
-            cipher: XChaCha20Poly1305::new(&key.into()),
-            random,
-        })
+    /// Uses keys given as 64 hexadecimal digits each, with commas in between.
+    pub fn from_hex(keys: &SecretString, random: Random) -> Result<Self, SecretsError> {
+        let keys = parse_keys(keys.expose_secret()).ok_or(SecretsError::Key)?;
+        Ok(Self::with(&keys, None, random))
     }
 
     /// Reads the key file, or makes one (readable by its owner only) where there is none.
     pub fn from_file(path: &Path, random: Random) -> Result<Self, SecretsError> {
-        let io = |source| SecretsError::Io {
-            path: path.display().to_string(),
-            source,
-        };
         if !path.exists() {
-            make_key_file(path, &random).map_err(io)?;
+            let made = make_key_file(path, &random);
+            made.map_err(|source| SecretsError::io(path, source))?;
         }
-        let mut text = String::new();
-        File::open(path)
-            .and_then(|file| file.take(1024).read_to_string(&mut text))
-            .map_err(io)?;
-        let key = parse_key(text.trim()).ok_or_else(|| SecretsError::KeyFile {
-            path: path.display().to_string(),
-        })?;
-        Ok(Self {
-            cipher: XChaCha20Poly1305::new(&key.into()),
+        let keys = read_key_file(path)?;
+        Ok(Self::with(&keys, Some(path.to_owned()), random))
+    }
+
+    fn with(keys: &[Key], file: Option<PathBuf>, random: Random) -> Self {
+        Self(Arc::new(Inner {
+            keys: ArcSwap::from_pointee(ciphers(keys)),
+            file,
             random,
-        })
+        }))
     }
 
     /// Encrypts `secret` for `place` (`table/column/row`), which must be given again to open it.
     pub fn seal(&self, place: &str, secret: &SecretString) -> Vec<u8> {
-        let nonce = self.random.bytes::<NONCE_LENGTH>();
+        // Another process may have put a newer key in front.
+        self.read_again();
+        let nonce = self.0.random.bytes::<NONCE_LENGTH>();
         let payload = Payload {
             msg: secret.expose_secret().as_bytes(),
             aad: place.as_bytes(),
         };
-        let sealed = self
-            .cipher
+        let sealed = self.0.keys.load()[0]
             .encrypt(&XNonce::from(nonce), payload)
             .expect("XChaCha20-Poly1305 fails only above 256 GiB");
         [&[FORMAT][..], &nonce, &sealed].concat()
@@ -105,37 +128,118 @@ impl Secrets {
 
     /// Decrypts what [`seal`](Self::seal) made for the same place.
     pub fn open(&self, place: &str, sealed: &[u8]) -> Result<SecretString, SecretsError> {
-        let refused = || SecretsError::Sealed {
+        let opened = || open(&self.0.keys.load(), place, sealed);
+        let opened = opened().or_else(|| {
+            self.read_again();
+            opened()
+        });
+        opened.ok_or_else(|| SecretsError::Sealed {
             place: place.to_owned(),
-        };
-        let (header, body) = sealed
-            .split_at_checked(1 + NONCE_LENGTH)
-            .ok_or_else(refused)?;
-        let nonce: [u8; NONCE_LENGTH] = header[1..].try_into().map_err(|_| refused())?;
-        if header[0] != FORMAT {
-            return Err(refused());
-        }
-        let payload = Payload {
-            msg: body,
-            aad: place.as_bytes(),
-        };
-        let plain = self
-            .cipher
-            .decrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| refused())?;
-        String::from_utf8(plain)
-            .map(Into::into)
-            .map_err(|_| refused())
+        })
     }
+
+    /// Whether the newest key sealed this.
+    pub(crate) fn is_newest(&self, place: &str, sealed: &[u8]) -> bool {
+        open(&self.0.keys.load()[..1], place, sealed).is_some()
+    }
+
+    /// Whether there are older keys beside the newest one.
+    pub(crate) fn has_older(&self) -> bool {
+        self.0.keys.load().len() > 1
+    }
+
+    /// Puts a new key in front of the others in the key file; from then on every process seals with it.
+    pub(crate) fn add_key(&self) -> Result<(), SecretsError> {
+        self.change(|text| format!("{}\n{}\n", self.0.random.hex::<KEY_LENGTH>(), text.trim()))
+    }
+
+    /// Drops all keys but the newest from the key file.
+    pub(crate) fn drop_older(&self) -> Result<(), SecretsError> {
+        self.change(|text| format!("{}\n", text.split_whitespace().next().unwrap_or_default()))
+    }
+
+    /// Writes the key file anew. Of several processes that want to, one does at a time.
+    fn change(&self, change: impl FnOnce(&str) -> String) -> Result<(), SecretsError> {
+        let path = self.0.file.as_deref().ok_or(SecretsError::Configured)?;
+        let changed = || -> std::io::Result<()> {
+            let lock = File::create(path.with_extension("lock"))?;
+            lock.lock()?;
+            let text = change(&std::fs::read_to_string(path)?);
+            replace_key_file(path, &text)
+        };
+        changed().map_err(|source| SecretsError::io(path, source))?;
+        let keys = read_key_file(path)?;
+        self.0.keys.store(Arc::new(ciphers(&keys)));
+        Ok(())
+    }
+
+    /// Reads the key file again. Where that fails, the keys stay that were read before.
+    fn read_again(&self) {
+        let Some(path) = &self.0.file else { return };
+        match read_key_file(path) {
+            Ok(keys) => self.0.keys.store(Arc::new(ciphers(&keys))),
+            Err(error) => tracing::warn!(%error, "the key file could not be read again"),
+        }
+    }
+}
+
+fn ciphers(keys: &[Key]) -> Vec<XChaCha20Poly1305> {
+    keys.iter()
+        .map(|key| XChaCha20Poly1305::new(&(*key).into()))
+        .collect()
+}
+
+fn open(keys: &[XChaCha20Poly1305], place: &str, sealed: &[u8]) -> Option<SecretString> {
+    let (header, body) = sealed.split_at_checked(1 + NONCE_LENGTH)?;
+    let nonce: [u8; NONCE_LENGTH] = header[1..].try_into().ok()?;
+    if header[0] != FORMAT {
+        return None;
+    }
+    let payload = || Payload {
+        msg: body,
+        aad: place.as_bytes(),
+    };
+    let plain = keys
+        .iter()
+        .find_map(|key| key.decrypt(&XNonce::from(nonce), payload()).ok())?;
+    String::from_utf8(plain).map(Into::into).ok()
+}
+
+fn read_key_file(path: &Path) -> Result<Vec<Key>, SecretsError> {
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(KEY_FILE).read_to_string(&mut text))
+        .map_err(|source| SecretsError::io(path, source))?;
+    parse_keys(&text).ok_or_else(|| SecretsError::KeyFile {
+        path: path.display().to_string(),
+    })
+}
+
+/// The file has the one text or the other, whenever this is cut short.
+fn replace_key_file(path: &Path, text: &str) -> std::io::Result<()> {
+    let folder = folder_of(path);
+    let mut file = tempfile::Builder::new()
+        .prefix(".secret.key-")
+        .tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    reach("before the key file is replaced");
+    file.persist(path).map_err(|failed| failed.error)?;
+    reach("after the key file is replaced");
+    File::open(folder)?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// The file is there with its key in it or not at all, whenever this is cut short: without its key everything that was
 /// sealed is lost. Of several processes that start at once, one makes it.
 fn make_key_file(path: &Path, random: &Random) -> std::io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let mut file = tempfile::Builder::new()
         .prefix(".secret.key-")
         .tempfile_in(folder)?;
@@ -152,8 +256,13 @@ fn make_key_file(path: &Path, random: &Random) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn parse_key(text: &str) -> Option<[u8; KEY_LENGTH]> {
-    hex::decode(text).ok()?.try_into().ok()
+fn parse_keys(text: &str) -> Option<Vec<Key>> {
+    let parts = text.split(|character: char| character == ',' || character.is_whitespace());
+    let keys: Option<Vec<Key>> = parts
+        .filter(|part| !part.is_empty())
+        .map(|part| hex::decode(part).ok()?.try_into().ok())
+        .collect();
+    keys.filter(|keys| !keys.is_empty())
 }
 
 #[cfg(test)]
@@ -178,6 +287,50 @@ mod tests {
         );
         assert!(again.open("credentials/secret/b", &sealed).is_err());
         assert!(again.open("credentials/secret/a", &sealed[..10]).is_err());
+    }
+
+    #[test]
+    fn a_new_key_seals_from_then_on_and_the_old_one_opens_until_it_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret.key");
+        let one = Secrets::from_file(&path, Random::seeded(1)).unwrap();
+        let other = Secrets::from_file(&path, Random::seeded(2)).unwrap();
+        let old = one.seal("place", &"hunter2".into());
+        one.add_key().unwrap();
+        assert!(one.has_older() && !one.is_newest("place", &old));
+        // Another process notices when it seals, and when it cannot open.
+        let new = other.seal("place", &"hunter3".into());
+        assert!(one.is_newest("place", &new));
+        let third = Secrets::from_file(&path, Random::seeded(3)).unwrap();
+        assert_eq!(
+            third.open("place", &old).unwrap().expose_secret(),
+            "hunter2"
+        );
+        one.drop_older().unwrap();
+        assert!(!one.has_older());
+        assert!(
+            Secrets::from_file(&path, Random::seeded(4))
+                .unwrap()
+                .open("place", &old)
+                .is_err()
+        );
+        assert_eq!(
+            other.open("place", &new).unwrap().expose_secret(),
+            "hunter3"
+        );
+    }
+
+    #[test]
+    fn several_configured_keys_open_and_are_not_written() {
+        let (old, new) = ("a".repeat(64), "b".repeat(64));
+        let secrets = Secrets::from_hex(&old.clone().into(), Random::seeded(1)).unwrap();
+        let sealed = secrets.seal("place", &"hunter2".into());
+        let both = Secrets::from_hex(&format!("{new}, {old}").into(), Random::seeded(1)).unwrap();
+        assert!(both.open("place", &sealed).is_ok() && both.has_older());
+        assert!(matches!(both.add_key(), Err(SecretsError::Configured)));
+        for wrong in ["", ",", "ab", &format!("{new},x")] {
+            assert!(Secrets::from_hex(&wrong.to_owned().into(), Random::seeded(1)).is_err());
+        }
     }
 
     #[test]

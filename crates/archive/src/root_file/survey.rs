@@ -13,6 +13,9 @@ use super::{ArchiveKind, RootFile};
 /// A file that macOS leaves behind; Composer looks past it.
 const IGNORED: &str = ".DS_Store";
 
+/// Bytes of all names together, at most.
+const NAMES: u64 = 64 << 20;
+
 /// Inflating less than this is harmless, whatever the ratio.
 const HARMLESS: u64 = 1 << 20;
 
@@ -24,6 +27,8 @@ pub(super) struct Survey<'a> {
     unpacked: u64,
     /// By name in lower case: the name as spelled and whether it is a directory.
     names: HashMap<String, (String, bool)>,
+    /// Bytes of those names, in both spellings.
+    weight: u64,
     /// What lies at the root: the first name, and whether there are others.
     top: Option<String>,
     several_tops: bool,
@@ -40,6 +45,7 @@ impl<'a> Survey<'a> {
             entries: 0,
             unpacked: 0,
             names: HashMap::new(),
+            weight: 0,
             top: None,
             several_tops: false,
             at_root: None,
@@ -83,6 +89,7 @@ impl<'a> Survey<'a> {
     fn register(&mut self, path: &str, directory: bool) -> Result<(), ArchiveError> {
         for above in name::ancestors(path.as_bytes()) {
             let above = name::text(&above[..above.len() - 1]).into_owned();
+            self.weigh(&above)?;
             match self.names.entry(above.to_lowercase()) {
                 Entry::Vacant(vacant) => vacant.insert((above, true)),
                 Entry::Occupied(seen) if *seen.get() == (above, true) => break,
@@ -93,6 +100,7 @@ impl<'a> Survey<'a> {
                 return Err(ArchiveError::TooManyEntries { limit });
             }
         }
+        self.weigh(path)?;
         match self.names.entry(path.to_lowercase()) {
             Entry::Vacant(vacant) => {
                 vacant.insert((path.to_owned(), directory));
@@ -102,6 +110,17 @@ impl<'a> Survey<'a> {
             Entry::Occupied(seen) if directory && *seen.get() == (path.to_owned(), true) => Ok(()),
             Entry::Occupied(_) => Err(duplicate(path)),
         }
+    }
+
+    /// Names count nowhere else, and are all held in memory: packed, very many of very long ones are small.
+    fn weigh(&mut self, name: &str) -> Result<(), ArchiveError> {
+        if !self.names.contains_key(&name.to_lowercase()) {
+            self.weight += 2 * name.len() as u64;
+        }
+        if self.weight > NAMES {
+            return Err(ArchiveError::LongNames { limit: NAMES });
+        }
+        Ok(())
     }
 
     fn note_top(&mut self, path: &str) {

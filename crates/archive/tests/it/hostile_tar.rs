@@ -156,6 +156,18 @@ fn an_archive_that_inflates_beyond_measure_is_refused_before_it_is_inflated() {
 }
 
 #[test]
+fn very_many_very_long_names_are_refused_though_they_pack_to_nothing() {
+    let many = (0..9_000).fold(honest(), |tar, number| {
+        let path = format!("{number:05}{}", "n".repeat(4_080));
+        tar.pax(&[("path", path.as_bytes())]).file("x", "")
+    });
+    let packed = gzip(&many.finish());
+    assert!(packed.len() < 1 << 20, "{}", packed.len());
+    let error = composer_json(&packed).unwrap_err();
+    assert!(matches!(error, ArchiveError::LongNames { .. }), "{error}");
+}
+
+#[test]
 fn headers_cannot_be_used_to_inflate_without_end() {
     let comment = vec![b'x'; 500_000];
     let limits = Limits {

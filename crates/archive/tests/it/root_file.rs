@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::process::Command;
 
+use bzip2::write::BzEncoder;
 use flate2::{Compression, write::GzEncoder};
 use kapelle_archive::{ArchiveError, ArchiveKind};
 use rstest::rstest;
@@ -104,13 +105,19 @@ fn the_zip_of_git_archive_is_read() {
     std::os::unix::fs::symlink("composer.json", folder.path().join("link")).unwrap();
     git(&["add", "-A"]);
     git(&["commit", "-q", "-m", "content"]);
-    for format in ["zip", "tar", "tar.gz"] {
-        let archive = git(&[
-            "archive",
-            &format!("--format={format}"),
-            "--prefix=top/",
-            "HEAD",
-        ]);
+    let archive = |format: &str| {
+        let format = format!("--format={format}");
+        git(&["archive", &format, "--prefix=top/", "HEAD"])
+    };
+    let mut packed = BzEncoder::new(Vec::new(), bzip2::Compression::best());
+    packed.write_all(&archive("tar")).unwrap();
+    let packed = packed.finish().unwrap();
+    for (format, archive) in [
+        ("zip", archive("zip")),
+        ("tar", archive("tar")),
+        ("tar.gz", archive("tar.gz")),
+        ("tar.bz2", packed),
+    ] {
         let found = composer_json(&archive).unwrap();
         assert_eq!(found.path, "top/composer.json", "{format}");
         assert_eq!(found.content, b"{\"name\":\"acme/util\"}\n");

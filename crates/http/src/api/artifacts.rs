@@ -98,7 +98,7 @@ pub(crate) async fn list(
 fn shown(row: Row) -> PackageArtifact {
     PackageArtifact {
         id: row.id,
-        version: artifact::version(&row),
+        version: row.version,
         file_name: row.file_name,
         created_at: rfc3339(row.created_at),
     }

@@ -1,5 +1,7 @@
 //! Who signed a request: nothing of it is believed before that is known.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -74,7 +76,10 @@ pub(crate) async fn authenticate(
 /// The request with what is known of it, once its signature was right, in time, and the first of its kind.
 async fn admitted(state: &AppState, request: Request) -> Result<Request, ApiError> {
     let registry = state.registry();
-    let claimed = claimed(state, &request)?;
+    let claimed = match claimed(state, &request)? {
+        Claimed::Signed(claimed) => claimed,
+        Claimed::Key(key) => return unsigned(registry, request, &key).await,
+    };
     check_time(registry, &claimed)?;
     let (key, secret) = api_key::find(registry, &claimed.key)
         .await?
@@ -82,9 +87,16 @@ async fn admitted(state: &AppState, request: Request) -> Result<Request, ApiErro
     let secret = Secret::new(secret.expose_secret());
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     let (mut request, query) = if is_upload(&request) {
+        if key.access == KeyAccess::Read {
+            return Err(Denied::ReadOnlyKey.into());
+        }
         check_length(registry, request.headers())?;
-        let _turn = state.uploads().begin(key.id)?;
-        verified(state, request, &claimed, &secret, Keep::OnDisk).await?
+        let turn = state.uploads().begin(key.id)?;
+        let (mut request, query) =
+            verified(state, request, &claimed, &secret, Keep::OnDisk).await?;
+        // Until it is kept or refused.
+        request.extensions_mut().insert(Arc::new(turn));
+        (request, query)
     } else {
         let verified = verified(state, request, &claimed, &secret, Keep::InMemory).await?;
         // The body may have taken its time.
@@ -103,6 +115,31 @@ async fn admitted(state: &AppState, request: Request) -> Result<Request, ApiErro
         .extensions_mut()
         .insert(Authenticated { key, query });
     Ok(request)
+}
+
+/// A request that shows nothing but a key, and only reads.
+async fn unsigned(
+    registry: &Registry,
+    mut request: Request,
+    key: &str,
+) -> Result<Request, ApiError> {
+    let found = api_key::find(registry, key).await?;
+    let (key, _) = found.ok_or(ApiError::Unauthenticated)?;
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let query = query.map_err(|error| ApiError::BadRequest(error.to_string()))?;
+    api_key::note_use(registry, &key);
+    *request.body_mut() = Body::empty();
+    request
+        .extensions_mut()
+        .insert(Authenticated { key, query });
+    Ok(request)
+}
+
+/// What a request says of who sent it.
+enum Claimed {
+    Signed(Signature),
+    /// A key without a signature, where that is enough.
+    Key(String),
 }
 
 /// Where a body waits for its signature.
@@ -148,9 +185,10 @@ async fn verified(
     for signing in &mut signings {
         signing.body(&body);
     }
-    let body = match has_signed_body(signings, claimed)? {
-        true => Body::from(body),
-        false => Body::empty(),
+    let body = if has_signed_body(signings, claimed)? {
+        Body::from(body)
+    } else {
+        Body::empty()
     };
     Ok((Request::from_parts(parts, body), query))
 }
@@ -174,7 +212,7 @@ fn check_time(registry: &Registry, claimed: &Signature) -> Result<(), ApiError> 
 }
 
 /// What the header says, if it may be said here.
-fn claimed(state: &AppState, request: &Request) -> Result<Signature, ApiError> {
+fn claimed(state: &AppState, request: &Request) -> Result<Claimed, ApiError> {
     let header = request.headers().get(header::AUTHORIZATION);
     let header = header
         .and_then(|header| header.to_str().ok())
@@ -183,7 +221,12 @@ fn claimed(state: &AppState, request: &Request) -> Result<Signature, ApiError> {
         Ok(Authorization::Signed(signature))
             if signature.version == SignatureVersion::V2 || state.api().accept_signature_v1 =>
         {
-            Ok(signature)
+            Ok(Claimed::Signed(signature))
+        }
+        Ok(Authorization::Key(key))
+            if state.api().accept_packagist_token && *request.method() == Method::GET =>
+        {
+            Ok(Claimed::Key(key))
         }
         Ok(Authorization::Signed(_)) => Err(ApiError::BadRequest(
             InvalidAuthorization::Version.to_string(),

@@ -130,6 +130,18 @@ pub(crate) async fn edit(
     Object(request): Object<PackageRequest>,
 ) -> Result<Json<Job>, ApiError> {
     let found = find(&state, &caller, &named).await?;
+    let kept = match found.kind.as_str() {
+        "custom" => "package".to_owned(),
+        "artifact" => "artifact".to_owned(),
+        _ => found.repository_type.clone(),
+    };
+    let names_source = request.repo_url.is_some()
+        || request.repo_config.is_some()
+        || request.artifact_ids.is_some();
+    let request = PackageRequest {
+        repo_type: request.repo_type.or(names_source.then_some(kept)),
+        ..request
+    };
     let edit = Edit {
         source: source(&request)?,
         credential_id: request.credentials,
@@ -222,7 +234,30 @@ fn source(request: &PackageRequest) -> Result<Option<Source>, ApiError> {
         let sentence = format!("{member}: a package of this repoType needs it");
         Err(ApiError::BadRequest(sentence))
     };
-    match (request.repo_type.as_deref(), &request.repo_url) {
+    let kind = request.repo_type.as_deref();
+    for (member, is_there, belongs) in [
+        (
+            "repoUrl",
+            request.repo_url.is_some(),
+            !matches!(kind, Some("package" | "artifact")),
+        ),
+        (
+            "repoConfig",
+            request.repo_config.is_some(),
+            kind == Some("package"),
+        ),
+        (
+            "artifactIds",
+            request.artifact_ids.is_some(),
+            kind == Some("artifact"),
+        ),
+    ] {
+        if is_there && !belongs {
+            let sentence = format!("{member}: a package of this repoType has none");
+            return Err(ApiError::BadRequest(sentence));
+        }
+    }
+    match (kind, &request.repo_url) {
         (Some("package"), _) => match &request.repo_config {
             None => missing("repoConfig"),
             // The official client sends JSON as text.

@@ -8,6 +8,7 @@ mod hook;
 mod host_key;
 mod import;
 mod job;
+mod keys;
 mod organization;
 mod package;
 mod package_edit;
@@ -81,6 +82,9 @@ enum Command {
     /// Credentials with which this registry reaches repositories
     #[command(subcommand)]
     Credential(credential::CredentialCommand),
+    /// The key that encrypts secrets in the database
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Keys by which ssh hosts are recognised
     #[command(subcommand)]
     HostKey(host_key::HostKeyCommand),
@@ -128,6 +132,7 @@ impl CommandLine {
             Command::Token(command) => command.run(&app).await,
             Command::ApiKey(command) => command.run(&app).await,
             Command::Credential(command) => command.run(&app).await,
+            Command::Keys(command) => command.run(&app).await,
             Command::HostKey(command) => command.run(&app).await,
             Command::Job(command) => command.run(&app).await,
             Command::Organization(command) => command.run(&app).await,

@@ -94,6 +94,7 @@ fn start(app: &App, listener: Listener) -> anyhow::Result<Serving> {
     let guarded = guarded.map(|(handle, token)| GuardedMetrics { handle, token });
     let api = ApiSettings {
         accept_signature_v1: app.settings().api.accept_signature_v1,
+        accept_packagist_token: app.settings().api.accept_packagist_token,
         accept_any_host: app.settings().server.public_url.is_none(),
     };
     let state = AppState::new(

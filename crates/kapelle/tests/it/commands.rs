@@ -423,6 +423,7 @@ async fn a_credential_s_secret_comes_from_a_file_or_standard_input_and_is_never_
             "host",
             "username",
             "description",
+            "automatic",
             "created_at"
         ]
     );

@@ -83,7 +83,7 @@ async fn a_lost_archive_ends_with_1_and_names_what_to_do() {
             "reference": repository.resolve("refs/tags/1.0.0").unwrap(),
             "blob": name,
             "finding": "the bytes of its archive are gone",
-            "advice": "the next download makes them anew from the mirror",
+            "advice": "the next download makes them anew",
         }])
     );
     let ran = installation.run(&["verify"]).await;

@@ -160,7 +160,7 @@ impl Failure {
         Self::Unavailable(Cause::Machine, reason.to_string())
     }
 
-    fn about(self, package: &Package, reference: &str) -> DistError {
+    pub(super) fn about(self, package: &Package, reference: &str) -> DistError {
         let package = package.name.clone().unwrap_or_default();
         let reference = reference.to_owned();
         match self {
@@ -223,7 +223,7 @@ async fn make(
     workshop: &Workshop,
 ) -> Result<Made, Failure> {
     match package.kind.as_str() {
-        "custom" => return remote::fetch(registry, package, reference).await,
+        "custom" => return remote::fetch_again(registry, package, reference).await,
         "artifact" => return Err(remote::lost_artifact(registry, package, reference).await?),
         _ => {}
     }
@@ -338,7 +338,7 @@ async fn archive(registry: &Registry, mut tar: TarReader, source: Source) -> Res
 
 /// The blob's row first, so that the collector leaves it alone; then the bytes; then the dist's row. No byte is
 /// sent to anybody before that row is committed.
-async fn store(
+pub(super) async fn store(
     registry: &Registry,
     package: &Package,
     reference: &str,
@@ -388,6 +388,14 @@ async fn try_store(
         extension: (*extension).to_owned(),
     };
     let mut transaction = registry.database().write().await?;
+    if package.kind != "vcs"
+        && packages::hold(&mut transaction, package.id)
+            .await?
+            .is_none()
+    {
+        // There is no row of its reference yet that would tell of a purge.
+        return Err(DistError::Removed(package.name.clone().unwrap_or_default()));
+    }
     // A purge that comes at the same time waits and then finds this dist, or is waited for.
     let published = package_references::lock(&mut transaction, package.id, reference).await?;
     if published.is_some_and(|published| published.purged_at.is_some()) {

@@ -6,7 +6,7 @@ mod remote;
 mod workshop;
 
 pub(crate) use build::{Builds, archive_limits, build, build_in, rehearse};
-pub(crate) use remote::{definition_of, of_artifact};
+pub(crate) use remote::{definition_of, of_artifact, of_version};
 pub(crate) use workshop::{Kept, Workshop};
 
 use std::ops::Range;

@@ -5,10 +5,10 @@ use std::io::Seek;
 use bytes::Bytes;
 use kapelle_archive::{ArchiveError, DistReport, read_root_file};
 use kapelle_outbound::OutboundError;
-use kapelle_outbound::{HeaderMap, Request};
+use kapelle_outbound::{HeaderMap, Request, shown};
 use kapelle_storage::db::artifacts::Artifact;
 use kapelle_storage::db::dists::{self as rows, Dist};
-use kapelle_storage::db::packages::Package;
+use kapelle_storage::db::packages::{self, Package};
 use kapelle_storage::db::{artifacts, credentials, definitions, package_references};
 use kapelle_vcs::Protocols;
 use serde_json::Value;
@@ -18,7 +18,7 @@ use tempfile::NamedTempFile;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
-use super::build::{Failure, archive_limits};
+use super::build::{self, Failure, archive_limits};
 use super::workshop::Made;
 use super::{Cause, DistError};
 use crate::artifact;
@@ -34,8 +34,30 @@ pub(crate) fn definition_of(json: Option<&str>) -> Result<Definition, String> {
     Definition::parse(&json, &Protocols::all(), u64::MAX)
 }
 
-/// Fetches the archive that a custom package's definition names for a reference.
-pub(super) async fn fetch(
+/// The dist of a custom package's version, fetched unless it is here.
+pub(crate) async fn of_version(
+    registry: &Registry,
+    package: &Package,
+    remote: &RemoteDist,
+) -> Result<Dist, DistError> {
+    let reference = remote.reference.as_str();
+    let _turn = registry
+        .builds
+        .turn((package.id, reference.to_owned()))
+        .await;
+    let mut connection = registry.database().read().await?;
+    if let Some(dist) = rows::find(&mut connection, package.id, reference).await? {
+        return Ok(dist);
+    }
+    drop(connection);
+    registry.writable()?;
+    let made = fetch(registry, package, remote).await;
+    let made = made.map_err(|failure| failure.about(package, reference))?;
+    build::store(registry, package, reference, &made).await
+}
+
+/// Fetches the archive of a reference from where the package's definition says that it is.
+pub(super) async fn fetch_again(
     registry: &Registry,
     package: &Package,
     reference: &str,
@@ -52,14 +74,21 @@ pub(super) async fn fetch(
         .find(|dist| dist.reference == reference);
     let gone = "the package's definition no longer says where it is";
     let remote = remote.ok_or_else(|| Failure::Unbuildable(gone.to_owned()))?;
-    let headers = headers(registry, package, &remote).await?;
-    let made = download(registry, &remote, headers).await?;
-    let Made { report, .. } = &made;
-    let sha1 = hex::encode(report.sha1);
+    fetch(registry, package, &remote).await
+}
+
+async fn fetch(
+    registry: &Registry,
+    package: &Package,
+    remote: &RemoteDist,
+) -> Result<Made, Failure> {
+    let headers = headers(registry, package, remote).await?;
+    let made = download(registry, remote, headers).await?;
+    let sha1 = hex::encode(made.report.sha1);
     match &remote.shasum {
         Some(expected) if *expected != sha1 => Err(Failure::Unbuildable(format!(
             "{} has the SHA-1 {sha1}, and its definition says {expected}",
-            remote.url
+            shown(&remote.url)
         ))),
         _ => Ok(made),
     }
@@ -79,8 +108,9 @@ async fn headers(
     let Some(row) = row.map_err(Failure::machine)? else {
         return Ok(HeaderMap::new());
     };
+    // A secret that cannot be read will not be readable later.
     let headers = credential::headers(registry, &row, &remote.url);
-    headers.map_err(Failure::machine)
+    headers.map_err(|error| Failure::Unbuildable(error.to_string()))
 }
 
 async fn download(
@@ -89,11 +119,14 @@ async fn download(
     headers: HeaderMap,
 ) -> Result<Made, Failure> {
     let unavailable = |reason: String| Failure::Unavailable(Cause::Mirror, reason);
+    let url = shown(&remote.url);
+    let host = remote.url.host_str().unwrap_or_default();
+    let _permit = registry.parts.outbound.host_permit(host).await;
     let request = Request::get(&remote.url, headers, registry.limits().packed);
     let answer = registry.parts.outbound.stream(request).await;
     let mut answer = answer.map_err(|error| failed(&error))?;
     if !answer.status.is_success() {
-        let sentence = format!("{} answered {}", remote.url, answer.status);
+        let sentence = format!("{url} answered {}", answer.status);
         return Err(match answer.status.as_u16() {
             408 | 429 | 500.. => unavailable(sentence),
             _ => Failure::Unbuildable(sentence),
@@ -132,7 +165,11 @@ fn add(sha256: &mut Sha256, sha1: &mut Sha1, bytes: &Bytes) {
 }
 
 fn failed(error: &OutboundError) -> Failure {
-    Failure::Unavailable(Cause::Mirror, error.to_string())
+    if error.is_temporary() {
+        Failure::Unavailable(Cause::Mirror, error.to_string())
+    } else {
+        Failure::Unbuildable(error.to_string())
+    }
 }
 
 /// What kind of archive it is, and whether anybody should unpack it. It need not have a composer.json.
@@ -142,13 +179,18 @@ async fn inspect(
     remote: &RemoteDist,
 ) -> Result<(&'static str, u64), Failure> {
     let (path, limits) = (file.path().to_owned(), archive_limits(registry));
+    let turn = registry.inspections.acquire().await;
+    let _turn = turn.expect("this semaphore is never closed");
     let read = move || read_root_file(&path, "composer.json", &limits);
     let read = tokio::task::spawn_blocking(read).await;
     let found = match read.map_err(Failure::machine)? {
         Ok(found) => (found.kind, found.entries),
         Err(ArchiveError::NoRootFile { kind, .. }) => (kind, 0),
         Err(error) => {
-            return Err(Failure::Unbuildable(format!("{}: {error}", remote.url)));
+            return Err(Failure::Unbuildable(format!(
+                "{}: {error}",
+                shown(&remote.url)
+            )));
         }
     };
     let extension = artifact::extension(found.0);
@@ -157,7 +199,8 @@ async fn inspect(
     }
     Err(Failure::Unbuildable(format!(
         "{} is no {} but a {extension} file: correct the type of its dist",
-        remote.url, remote.kind
+        shown(&remote.url),
+        remote.kind
     )))
 }
 
@@ -167,10 +210,13 @@ pub(crate) async fn of_artifact(
     package: &Package,
     artifact: &Artifact,
 ) -> Result<Dist, DistError> {
-    let mut transaction = registry.database().write().await?;
     let reference = &artifact.sha1;
-    if let Some(dist) = rows::find(&mut transaction, package.id, reference).await? {
-        return Ok(dist);
+    let mut transaction = registry.database().write().await?;
+    if packages::hold(&mut transaction, package.id)
+        .await?
+        .is_none()
+    {
+        return Err(DistError::Removed(artifact.name.clone()));
     }
     let published = package_references::lock(&mut transaction, package.id, reference).await?;
     if published.is_some_and(|published| published.purged_at.is_some()) {

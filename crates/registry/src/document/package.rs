@@ -1,6 +1,7 @@
 //! A package's two documents: tagged versions, and branches (`~dev`).
 
 use kapelle_storage::db::changes::{self, Change};
+use kapelle_storage::db::linked_names::{self, Relation};
 use kapelle_storage::db::packages::{self, Package};
 use kapelle_storage::db::{dists, documents, organizations, versions};
 use kapelle_storage::{Handle, StorageError, Transaction};
@@ -97,6 +98,17 @@ impl PackageDocuments {
         };
         let rendered = registry.presses.work(turn, render).await;
         rendered.map_err(|error| JobError::Retry(error.to_string()))?
+    }
+
+    /// Writes which names the package's versions are linked to.
+    pub async fn write_links(
+        &self,
+        transaction: &mut Transaction,
+        package_id: i64,
+    ) -> Result<(), StorageError> {
+        let Links { provides, requires } = &self.links;
+        linked_names::replace(transaction, package_id, Relation::Provides, provides).await?;
+        linked_names::replace(transaction, package_id, Relation::Requires, requires).await
     }
 
     /// Writes what differs from what is stored, advances the change sequence for it, and has the root made anew
@@ -302,6 +314,7 @@ pub(super) async fn refresh_in_turn(
         if let Some(context) = context {
             context.fence(&mut transaction).await?;
         }
+        documents.write_links(&mut transaction, package_id).await?;
         if !documents.write(registry, &mut transaction).await? {
             continue;
         }

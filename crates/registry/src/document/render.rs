@@ -64,8 +64,8 @@ pub(crate) fn bodies(material: &Material, repository: &str) -> Result<Bodies, St
                 // Nobody can ask for a longer one, and a database's index takes no endless ones.
                 let short = |name: &String| name.len() <= MAX_NAME_BYTES;
                 provides.extend(manifest.provided_names().into_iter().filter(short));
-                let required = manifest.links(Link::Require).into_iter();
-                requires.extend(required.map(|(name, _)| name).filter(short));
+                let needed = manifest.links(Link::Require).into_iter();
+                requires.extend(needed.map(|(name, _)| name).filter(short));
                 manifest
             }
         };

@@ -54,6 +54,8 @@ impl MirrorPackage {
                 name: name.as_str().to_owned(),
             });
         }
+        // In their order, so that two who ask for the same ones do not wait for each other.
+        jobs.sort_by(|one, other| one.name.cmp(&other.name));
         let mut queued = Vec::with_capacity(jobs.len());
         let mut transaction = registry.database().write().await?;
         for job in &jobs {

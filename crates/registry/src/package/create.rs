@@ -1,8 +1,8 @@
 //! New packages, of every kind.
 
-use kapelle_storage::Transaction;
 use kapelle_storage::db::packages::{self as rows, Package};
 use kapelle_storage::db::{artifacts, definitions};
+use kapelle_storage::{StorageError, Transaction};
 use kapelle_vcs::RepositoryUrl;
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ pub enum Source {
         /// Its URL.
         url: String,
     },
-    /// What somebody wrote down: see [`Definition`].
+    /// What somebody wrote down: one version of a Composer package, or a list of them.
     Custom(Value),
     /// Archives that were uploaded, by their ids.
     Artifacts(Vec<i64>),
@@ -73,6 +73,10 @@ pub async fn create(
 ) -> Result<(Package, i64), PackageError> {
     access::administer(actor, organization_id)?;
     check_suborganization_access(&new.suborganization_access)?;
+    let definition = match &new.source {
+        Source::Custom(json) => Some(read_definition(registry, json)?),
+        _ => None,
+    };
     let mut transaction = registry.database().write().await?;
     let id = match &new.source {
         Source::Repository { kind, url } => {
@@ -88,10 +92,9 @@ pub async fn create(
             insert_repository(registry, &mut transaction, organization_id, new, kind, &url).await?
         }
         Source::Custom(json) => {
-            let definition = read_definition(registry, json)?;
             edit::check_credential(&mut transaction, organization_id, new.credential_id, None)
                 .await?;
-            let name = definition.name.as_str();
+            let name = definition.as_ref().map_or("", |it| it.name.as_str());
             let id = insert_named(
                 registry,
                 &mut transaction,
@@ -117,7 +120,7 @@ pub async fn create(
             )
             .await?;
             for artifact in &chosen.artifacts {
-                artifacts::set_package(&mut transaction, artifact.id, Some(id)).await?;
+                artifacts::give(&mut transaction, artifact.id, id).await?;
             }
             id
         }
@@ -171,7 +174,14 @@ async fn insert_repository(
         credential_id: new.credential_id,
         created_at: registry.now(),
     };
-    Ok(rows::insert(transaction, row).await?)
+    match rows::insert(transaction, row).await {
+        // Somebody else was faster by a moment.
+        Err(StorageError::Duplicate { .. }) => Err(PackageError::Duplicate {
+            url: url.to_string(),
+            name: url.to_string(),
+        }),
+        inserted => Ok(inserted?),
+    }
 }
 
 async fn insert_named(
@@ -198,7 +208,11 @@ async fn insert_named(
         credential_id: new.credential_id,
         created_at: registry.now(),
     };
-    Ok(rows::insert(transaction, row).await?)
+    match rows::insert(transaction, row).await {
+        // Somebody else was faster by a moment.
+        Err(StorageError::Duplicate { .. }) => Err(PackageError::NameExists(name.to_owned())),
+        inserted => Ok(inserted?),
+    }
 }
 
 /// Judges a custom package's definition.

@@ -7,11 +7,13 @@ use kapelle_vcs::{Protocols, RepositoryUrl};
 use serde_json::{Value, json};
 
 use super::create::{Source, check_repository_type, check_suborganization_access, read_definition};
+use super::definition::Definition;
 use super::{PackageError, display_name, live_of_repository};
 use crate::access;
 use crate::actor::Actor;
 use crate::artifact;
 use crate::audit;
+use crate::clock::Millis;
 use crate::credential;
 use crate::document;
 use crate::jobs::{self, SyncPackage};
@@ -38,11 +40,13 @@ pub async fn edit(
 ) -> Result<(Package, i64), PackageError> {
     let organization_id = package.organization_id;
     access::administer(actor, organization_id)?;
+    let definition = match &edit.source {
+        Some(Source::Custom(json)) => Some(read_definition(registry, json)?),
+        _ => None,
+    };
     let mut transaction = registry.database().write().await?;
     // Whoever edits it at the same time waits here, and then reads what this one wrote.
-    rows::bump_revision(&mut transaction, package.id).await?;
-    let stored = rows::find(&mut transaction, organization_id, package.id).await?;
-    let stored = stored.filter(|stored| stored.removed_at.is_none());
+    let stored = rows::hold(&mut transaction, package.id).await?;
     let stored = stored.ok_or_else(|| PackageError::Unknown(display_name(package)))?;
     let credential_id = edit.credential_id.unwrap_or(stored.credential_id);
     let mut detail = json!({
@@ -56,11 +60,11 @@ pub async fn edit(
             });
         }
         Some(Source::Custom(json)) => {
-            redefine(registry, &mut transaction, &stored, json).await?;
+            redefine(&mut transaction, &stored, definition, json).await?;
         }
         Some(Source::Artifacts(ids)) => {
             detail["artifacts"] = json!(ids);
-            exchange(&mut transaction, &stored, ids).await?;
+            exchange(&mut transaction, &stored, ids, registry.now()).await?;
         }
         Some(Source::Repository { .. }) | None => {}
     }
@@ -110,10 +114,8 @@ pub async fn edit(
         package_id: stored.id,
     };
     let job = jobs::enqueue(registry, &mut transaction, &job).await?;
-    if stored.kind == "vcs" {
-        // The metadata names the repository.
-        document::bring_back(registry, &mut transaction, &stored).await?;
-    }
+    // The metadata names the repository; and documents that are damaged are made anew.
+    document::bring_back(registry, &mut transaction, &stored).await?;
     let edited = rows::find(&mut transaction, organization_id, stored.id).await?;
     transaction.commit().await?;
     registry.catch_up().await?;
@@ -149,17 +151,16 @@ async fn move_to(
 }
 
 async fn redefine(
-    registry: &Registry,
     transaction: &mut Transaction,
     stored: &Package,
+    definition: Option<Definition>,
     json: &Value,
 ) -> Result<(), PackageError> {
-    let definition = read_definition(registry, json)?;
     let name = display_name(stored);
-    if definition.name.as_str() != name {
+    let other = definition.map(|definition| definition.name);
+    if let Some(other) = other.filter(|other| other.as_str() != name) {
         return Err(PackageError::Definition(format!(
-            "this package is {name}, and the definition is of {}: a package keeps its name",
-            definition.name
+            "this package is {name}, and the definition is of {other}: a package keeps its name"
         )));
     }
     definitions::put(transaction, stored.id, &json.to_string()).await?;
@@ -171,15 +172,16 @@ async fn exchange(
     transaction: &mut Transaction,
     stored: &Package,
     ids: &[i64],
+    now: Millis,
 ) -> Result<(), PackageError> {
     let chosen = artifact::choose(transaction, stored.organization_id, ids, Some(stored)).await?;
     for old in artifacts::list(transaction, stored.id).await? {
         if !ids.contains(&old.id) {
-            artifacts::set_package(transaction, old.id, None).await?;
+            artifacts::free(transaction, old.id, now).await?;
         }
     }
     for artifact in &chosen.artifacts {
-        artifacts::set_package(transaction, artifact.id, Some(stored.id)).await?;
+        artifacts::give(transaction, artifact.id, stored.id).await?;
     }
     Ok(())
 }
@@ -195,7 +197,8 @@ pub(super) async fn check_credential(
     let Some(id) = credential_id else {
         return Ok(());
     };
-    let found = credentials::find(transaction, organization_id, id).await?;
+    // Nobody deletes it before the package has it.
+    let found = credentials::lock(transaction, organization_id, id).await?;
     let found = found.ok_or(PackageError::UnknownCredential(id))?;
     match url {
         Some(url) if !credential::is_for(&found, url) => Err(PackageError::CredentialHost {

@@ -122,6 +122,8 @@ pub async fn purge(
     }
     for package in removed {
         let mut transaction = registry.database().write().await?;
+        // Whoever is giving it an archive waits, or is waited for.
+        rows::hold(&mut transaction, package.id).await?;
         package_references::mark_all_purged(&mut transaction, package.id, now).await?;
         let dists = dists::list(&mut transaction, package.id).await?;
         dists::delete_all(&mut transaction, package.id).await?;
@@ -132,12 +134,13 @@ pub async fn purge(
         }
         definitions::delete(&mut transaction, package.id).await?;
         let uploaded = artifacts::list(&mut transaction, package.id).await?;
-        artifacts::delete_all(&mut transaction, package.id).await?;
         let mut orphans = Vec::new();
         let dists = dists.into_iter().map(|dist| dist.sha256);
         let all: BTreeSet<Vec<u8>> = dists
             .chain(uploaded.into_iter().map(|artifact| artifact.sha256))
             .collect();
+        let all: Vec<Vec<u8>> = all.into_iter().collect();
+        artifacts::delete_all(&mut transaction, organization_id, package.id, &all).await?;
         for sha256 in all {
             orphans.extend(blobs::claim(&mut transaction, &sha256, now).await?);
         }

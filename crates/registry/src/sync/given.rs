@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use kapelle_composer::{PackageName, Stability, Version as Normalized};
+use kapelle_composer::{PackageName, Stability};
 use kapelle_storage::db::artifacts::{self, Artifact};
 use kapelle_storage::db::packages::Package;
 use kapelle_storage::db::versions::{self, Version};
-use kapelle_storage::db::{definitions, package_references};
+use kapelle_storage::db::{definitions, dists, package_references};
 
 use super::plan::Plan;
 use super::publish::{self, Present};
@@ -15,7 +15,6 @@ use super::summary;
 use crate::clock::Millis;
 use crate::dist::{self, Cause, DistError};
 use crate::jobs::{JobContext, JobError};
-use crate::limits;
 use crate::package::definition::Definition;
 
 /// A version as it is to be.
@@ -45,7 +44,7 @@ pub(super) async fn custom(
     for (done, version) in versions.iter().enumerate() {
         context.check()?;
         if let Some(remote) = &version.dist {
-            let built = dist::build(registry, package, &remote.reference).await;
+            let built = dist::of_version(registry, package, remote).await;
             built.map_err(|error| about(&version.version, error))?;
         }
         context.progress(done + 1, total, "fetching dists").await?;
@@ -84,32 +83,34 @@ pub(super) async fn artifacts(
     let registry = &context.registry;
     let mut connection = registry.database().read().await?;
     let all = artifacts::list(&mut connection, package.id).await?;
+    let built = dists::shown(&mut connection, package.id).await?;
     drop(connection);
     let name = package.name.clone().unwrap_or_default();
     let name = PackageName::parse(&name).map_err(|error| JobError::Fail(error.to_string()))?;
     let mut given = Vec::with_capacity(all.len());
     for artifact in all {
         context.check()?;
-        dist::of_artifact(registry, package, &artifact).await?;
-        given.push(of(artifact)?);
+        if !built.contains_key(&artifact.sha1) {
+            dist::of_artifact(registry, package, &artifact).await?;
+        }
+        let mut connection = registry.database().read().await?;
+        // It may have been taken from the package meanwhile: the next synchronization is queued then.
+        if let Some(manifest) = artifacts::manifest(&mut connection, artifact.id).await? {
+            given.push(of(artifact, manifest));
+        }
     }
     publish_given(context, package, &name, given).await
 }
 
-fn of(artifact: Artifact) -> Result<Given, JobError> {
-    let manifest = limits::manifest(artifact.manifest.as_bytes());
-    let manifest = manifest.map_err(|error| JobError::Fail(error.to_string()))?;
-    let version = manifest.version().unwrap_or_default().to_owned();
-    let normalized = Normalized::parse(&version);
-    let normalized = normalized.map_err(|error| JobError::Fail(error.to_string()))?;
-    Ok(Given {
-        normalized: normalized.as_str().to_owned(),
-        version,
+fn of(artifact: Artifact, manifest: String) -> Given {
+    Given {
+        version: artifact.version,
+        normalized: artifact.version_normalized,
         origin: format!("artifact {}", artifact.id),
         reference: artifact.sha1,
-        manifest: artifact.manifest.into(),
+        manifest: manifest.into(),
         released_at: Some(artifact.created_at),
-    })
+    }
 }
 
 /// `None`: everything is published already.

@@ -4,7 +4,6 @@
 use std::collections::HashSet;
 
 use kapelle_storage::Transaction;
-use kapelle_storage::db::linked_names::{self, Relation};
 use kapelle_storage::db::package_refs::PackageRef;
 use kapelle_storage::db::packages::{self, Package};
 use kapelle_storage::db::versions::{self, Version};
@@ -14,7 +13,7 @@ use super::identity::Identity;
 use super::publish::Published;
 use crate::actor::Actor;
 use crate::audit;
-use crate::document::{self, Links, Material, PackageDocuments};
+use crate::document::{self, Material, PackageDocuments};
 use crate::jobs::{self, BuildDists, JobContext, JobError};
 
 /// Refs that one transaction writes, and refs that it forgets.
@@ -88,9 +87,7 @@ impl Step<'_> {
             return Ok(false);
         }
         self.write_rows(context, &mut transaction).await?;
-        let Links { provides, requires } = &documents.links;
-        linked_names::replace(&mut transaction, id, Relation::Provides, provides).await?;
-        linked_names::replace(&mut transaction, id, Relation::Requires, requires).await?;
+        documents.write_links(&mut transaction, id).await?;
         write_refs(&mut transaction, id, self.refs).await?;
         if self.is_last {
             finish(context, &mut transaction, self.publication).await?;

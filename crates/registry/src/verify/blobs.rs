@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use futures::stream::BoxStream;
 use futures::{TryStreamExt, stream};
 use kapelle_storage::blobs::{BlobError, StoredFile};
+use kapelle_storage::db::artifacts;
 use kapelle_storage::db::blobs::{self as rows, ListedBlob};
 use kapelle_storage::db::dists::{self, Dist};
 
@@ -156,6 +157,9 @@ async fn look(
         (Some(row), Some(dist)) => {
             referred(walk, &row, dist, size, &mut look.suspects).await?;
         }
+        (Some(row), None) if row.referred => {
+            uploaded(walk, &row, size, &mut look.suspects).await?;
+        }
         (Some(row), None) if row.touched_at < walk.now - KEEP_BLOBS => {
             look.suspects.note(Finding::new(
                 Kind::BlobUnused,
@@ -188,7 +192,7 @@ async fn referred(
         None => {
             let about = walk.about_dist(dist).await?.blob(&row.sha256);
             let advice = if can_be_made_anew(walk, dist).await {
-                "the next download makes them anew from the mirror"
+                "the next download makes them anew"
             } else {
                 "restore the archives from your backup"
             };
@@ -205,6 +209,40 @@ async fn referred(
             "its archive is going to be deleted although it is still needed",
             "stop Kapelle, back up the archives, and report this as a fault",
         )),
+        Some(_) => {}
+    }
+    Ok(())
+}
+
+/// The blob of an artifact that no dist is served from.
+async fn uploaded(
+    walk: &Walk<'_>,
+    row: &ListedBlob,
+    size: Option<i64>,
+    suspects: &mut Suspects,
+) -> Result<(), VerifyError> {
+    let mut connection = walk.registry.database().read().await?;
+    let artifact = artifacts::find_by_blob(&mut connection, &row.sha256).await?;
+    let Some(artifact) = artifact else {
+        return Ok(());
+    };
+    let about = || About::default().blob(&row.sha256);
+    let what = format!("artifact {} ({})", artifact.id, artifact.file_name);
+    let advice = "restore the archives from your backup, or upload it again";
+    match size {
+        None => {
+            let finding = format!("the bytes of {what} are gone");
+            suspects.broken(Finding::new(Kind::BlobMissing, about(), finding, advice));
+        }
+        Some(size) if size != row.size => {
+            let finding = format!("{what} has {size} bytes instead of {}", row.size);
+            suspects.broken(Finding::new(Kind::BlobDamaged, about(), finding, advice));
+        }
+        Some(_) if row.state != "live" => {
+            let finding = format!("{what} is going to be deleted although it is still needed");
+            let advice = "stop Kapelle, back up the archives, and report this as a fault";
+            suspects.broken(Finding::new(Kind::BlobCondemned, about(), finding, advice));
+        }
         Some(_) => {}
     }
     Ok(())

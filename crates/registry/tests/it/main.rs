@@ -13,6 +13,7 @@ mod disk;
 mod edit;
 mod jobs;
 mod keeping;
+mod keys;
 mod mirror;
 mod package;
 mod purge;

@@ -317,6 +317,11 @@ impl World {
         chunks.concat()
     }
 
+    /// The file with the key of secrets at rest.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.folder.path().join("secret.key")
+    }
+
     /// Subject and detail of the last audit row about an action.
     pub(crate) async fn audited(&self, action: &str) -> (String, String) {
         let mut connection = self.registry.database().read().await.unwrap();

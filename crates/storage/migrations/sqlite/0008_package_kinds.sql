@@ -21,15 +21,20 @@ CREATE TABLE artifacts (
     package_id      BIGINT  REFERENCES packages (id),
     file_name       TEXT    NOT NULL,
     extension       TEXT    NOT NULL,                     -- 'zip', 'tar', 'tar.gz', 'tar.bz2'
+    name            TEXT    NOT NULL,                     -- in its composer.json, as are the next three
+    version         TEXT    NOT NULL,
+    version_normalized TEXT NOT NULL,
     manifest        TEXT    NOT NULL,                     -- its composer.json
     sha256          BLOB    NOT NULL REFERENCES blobs (sha256),
     sha1            TEXT    NOT NULL,                     -- hexadecimal
     size            BIGINT  NOT NULL,
-    created_at      BIGINT  NOT NULL
+    created_at      BIGINT  NOT NULL,
+    free_since      BIGINT                                -- NULL: it has a package
 );
 CREATE INDEX artifacts_by_package ON artifacts (package_id, id);
+CREATE UNIQUE INDEX artifacts_by_version ON artifacts (package_id, version_normalized);
 CREATE INDEX artifacts_by_blob ON artifacts (sha256);
-CREATE INDEX artifacts_without_package ON artifacts (created_at) WHERE package_id IS NULL;
+CREATE INDEX artifacts_free ON artifacts (free_since) WHERE free_since IS NOT NULL;
 
 ALTER TABLE dists ADD COLUMN extension TEXT NOT NULL DEFAULT 'zip';
 
@@ -64,3 +69,4 @@ CREATE TABLE mirrored_repositories (
     created_at      BIGINT  NOT NULL
 );
 CREATE INDEX mirrored_repositories_by_organization ON mirrored_repositories (organization_id, id);
+CREATE UNIQUE INDEX mirrored_repositories_by_url ON mirrored_repositories (organization_id, url);

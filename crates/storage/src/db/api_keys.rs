@@ -1,9 +1,7 @@
 //! Keys of the management API. The secret signs requests, so it is encrypted, not hashed.
 
-use super::{Number, StoredSecret};
-use crate::handle::{
-    Handle, Transaction, execute, execute_one, fetch_all, fetch_one, fetch_optional,
-};
+use super::Number;
+use crate::handle::{Handle, Transaction, execute, fetch_all, fetch_one, fetch_optional};
 use crate::row::columns;
 use crate::statement::sql;
 use crate::value::values;
@@ -108,14 +106,13 @@ pub async fn touch_last_used(tx: &mut Transaction, used: &[(i64, i64)]) -> Resul
     Ok(())
 }
 
-/// Every encrypted secret, for a change of the encryption key.
-pub async fn list_secrets(on: &mut impl Handle) -> Result<Vec<StoredSecret>> {
-    let sql = sql!("SELECT id, secret FROM api_keys ORDER BY id");
-    fetch_all(on, sql, values![]).await
-}
-
-/// Replaces an encrypted secret.
-pub async fn replace_secret(tx: &mut Transaction, id: i64, secret: &[u8]) -> Result<()> {
-    let sql = sql!("UPDATE api_keys SET secret = $2 WHERE id = $1");
-    execute_one(tx, sql, values![id, secret], "api_keys", id).await
+/// Puts an encrypted secret in the place of another one; `false`: it is no longer that.
+pub async fn exchange_secret(
+    tx: &mut Transaction,
+    id: i64,
+    from: &[u8],
+    to: &[u8],
+) -> Result<bool> {
+    let sql = sql!("UPDATE api_keys SET secret = $3 WHERE id = $1 AND secret = $2");
+    Ok(execute(tx, sql, values![id, from, to]).await? > 0)
 }

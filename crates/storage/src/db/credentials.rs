@@ -1,6 +1,6 @@
 //! Credentials: our way to reach others.
 
-use super::{Number, StoredSecret, Text};
+use super::{Number, Text};
 use crate::handle::{
     Handle, Transaction, execute, execute_one, fetch_all, fetch_one, fetch_optional,
 };
@@ -172,14 +172,13 @@ pub async fn delete(tx: &mut Transaction, organization_id: i64, id: i64) -> Resu
     Ok(execute(tx, sql, values![organization_id, id]).await? > 0)
 }
 
-/// Every encrypted secret, for a change of the encryption key.
-pub async fn list_secrets(on: &mut impl Handle) -> Result<Vec<StoredSecret>> {
-    let sql = sql!("SELECT id, secret FROM credentials ORDER BY id");
-    fetch_all(on, sql, values![]).await
-}
-
-/// Replaces an encrypted secret.
-pub async fn replace_secret(tx: &mut Transaction, id: i64, secret: &[u8]) -> Result<()> {
-    let sql = sql!("UPDATE credentials SET secret = $2 WHERE id = $1");
-    execute_one(tx, sql, values![id, secret], "credentials", id).await
+/// Puts an encrypted secret in the place of another one; `false`: it is no longer that.
+pub async fn exchange_secret(
+    tx: &mut Transaction,
+    id: i64,
+    from: &[u8],
+    to: &[u8],
+) -> Result<bool> {
+    let sql = sql!("UPDATE credentials SET secret = $3 WHERE id = $1 AND secret = $2");
+    Ok(execute(tx, sql, values![id, from, to]).await? > 0)
 }

@@ -25,7 +25,7 @@ pub async fn find(on: &mut impl Handle, package_id: i64) -> Result<Option<String
     Ok(row.map(|row| row.value))
 }
 
-/// The definitions of an organization's packages whose keys lie between two, both included.
+/// The definitions of an organization's live packages whose keys lie between two, both included.
 pub async fn list(
     on: &mut impl Handle,
     organization_id: i64,
@@ -35,7 +35,8 @@ pub async fn list(
     let sql = sql!(
         "SELECT package_id, json FROM definitions
          WHERE package_id BETWEEN $2 AND $3
-             AND EXISTS (SELECT 1 FROM packages WHERE packages.id = package_id AND organization_id = $1)
+             AND EXISTS (SELECT 1 FROM packages WHERE packages.id = package_id AND organization_id = $1
+                 AND removed_at IS NULL)
          ORDER BY package_id"
     );
     fetch_all(on, sql, values![organization_id, first, last]).await
@@ -51,7 +52,8 @@ pub async fn weigh(
     let sql = sql!(
         "SELECT CAST(COALESCE(SUM(LENGTH(json)), 0) AS BIGINT) AS value FROM definitions
          WHERE package_id BETWEEN $2 AND $3
-             AND EXISTS (SELECT 1 FROM packages WHERE packages.id = package_id AND organization_id = $1)"
+             AND EXISTS (SELECT 1 FROM packages WHERE packages.id = package_id AND organization_id = $1
+                 AND removed_at IS NULL)"
     );
     let row: Option<Number> =
         fetch_optional(on, sql, values![organization_id, first, last]).await?;

@@ -52,13 +52,3 @@ struct Text {
     value: String,
 }
 columns!(Text: value);
-
-/// An encrypted secret and the key of its row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredSecret {
-    /// The row.
-    pub id: i64,
-    /// The secret, encrypted.
-    pub secret: crate::Hidden,
-}
-columns!(StoredSecret: id, secret: crate::Hidden);

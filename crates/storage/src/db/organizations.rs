@@ -60,10 +60,15 @@ pub async fn list(on: &mut impl Handle) -> Result<Vec<Organization>> {
     fetch_all(on, sql, values![]).await
 }
 
-/// The encrypted hook secret of every organization, for a change of the encryption key.
-pub async fn list_secrets(on: &mut impl Handle) -> Result<Vec<super::StoredSecret>> {
-    let sql = sql!("SELECT id, hook_secret AS secret FROM organizations ORDER BY id");
-    fetch_all(on, sql, values![]).await
+/// Puts an encrypted hook secret in the place of another one; `false`: it is no longer that.
+pub async fn exchange_secret(
+    tx: &mut Transaction,
+    id: i64,
+    from: &[u8],
+    to: &[u8],
+) -> Result<bool> {
+    let sql = sql!("UPDATE organizations SET hook_secret = $3 WHERE id = $1 AND hook_secret = $2");
+    Ok(crate::handle::execute(tx, sql, values![id, from, to]).await? > 0)
 }
 
 /// Replaces an organization's encrypted hook secret.

@@ -121,7 +121,7 @@ pub async fn list_purged(
         "SELECT DISTINCT reference AS value FROM package_references
          WHERE purged_at IS NOT NULL AND package_id IN (
              SELECT id FROM packages WHERE organization_id = $1 AND name = $2
-             UNION SELECT id FROM packages WHERE organization_id = $1 AND repository_key = $3)
+             UNION SELECT id FROM packages WHERE organization_id = $1 AND repository_key = $3 AND repository_key <> '')
          ORDER BY reference"
     );
     let rows: Vec<Text> =

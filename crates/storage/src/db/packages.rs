@@ -502,6 +502,15 @@ pub async fn bump_revision(tx: &mut Transaction, id: i64) -> Result<()> {
     execute_one(tx, sql, values![id], "packages", id).await
 }
 
+/// Keeps others from changing, removing or purging a package until the transaction ends, and gives it if it is live. A publication
+/// that is being prepared is prepared again.
+pub async fn hold(tx: &mut Transaction, id: i64) -> Result<Option<Package>> {
+    let sql = sql!("UPDATE packages SET revision = revision + 1 WHERE id = $1");
+    execute(tx, sql, values![id]).await?;
+    let found = find_by_id(tx, id).await?;
+    Ok(found.filter(|package| package.removed_at.is_none()))
+}
+
 /// A package, and whether one of its published commits has no dist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Built {

@@ -47,14 +47,15 @@ on_both_databases! {
         let organization = organization(&db, "acme").await;
         let mut tx = db.write().await.unwrap();
         let id = credentials::insert(&mut tx, new(organization)).await.unwrap();
-        let stored = credentials::list_secrets(&mut tx).await.unwrap();
-        assert_eq!((stored[0].id, &*stored[0].secret), (id, b"sealed".as_slice()));
-        credentials::replace_secret(&mut tx, id, b"sealed again").await.unwrap();
+        assert!(!credentials::exchange_secret(&mut tx, id, b"another", b"lost").await.unwrap());
+        assert!(credentials::exchange_secret(&mut tx, id, b"sealed", b"sealed again").await.unwrap());
         let found = credentials::find(&mut tx, organization, id).await.unwrap().unwrap();
         assert_eq!(&*found.secret, b"sealed again");
         assert!(format!("{found:?}").contains("secret: Hidden(12 bytes)"), "{found:?}");
         organizations::replace_secret(&mut tx, organization, b"new").await.unwrap();
-        assert_eq!(&*organizations::list_secrets(&mut tx).await.unwrap()[0].secret, b"new");
+        assert!(!organizations::exchange_secret(&mut tx, organization, b"sealed", b"lost").await.unwrap());
+        assert!(organizations::exchange_secret(&mut tx, organization, b"new", b"newer").await.unwrap());
+        assert_eq!(&*organizations::list(&mut tx).await.unwrap()[0].hook_secret, b"newer");
     }
 }
 

@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
@@ -37,6 +38,9 @@ pub(super) struct Shelf {
 
 struct Held {
     archive: Mutex<Vec<u8>>,
+    /// Closed while answers are held back.
+    gate: Semaphore,
+    was_asked: Notify,
     wants: Option<&'static str>,
     asked: Mutex<Vec<Option<String>>>,
 }
@@ -45,6 +49,8 @@ impl Shelf {
     pub(super) async fn with(archive: Vec<u8>, wants: Option<&'static str>) -> Self {
         let held = Arc::new(Held {
             archive: Mutex::new(archive),
+            gate: Semaphore::new(1),
+            was_asked: Notify::new(),
             wants,
             asked: Mutex::default(),
         });
@@ -57,6 +63,21 @@ impl Shelf {
 
     pub(super) fn url(&self) -> String {
         format!("http://{}/acme.zip", self.address)
+    }
+
+    /// From here on nothing is answered.
+    pub(super) fn hold(&self) {
+        self.held.gate.forget_permits(1);
+    }
+
+    /// What was held back is answered.
+    pub(super) fn release(&self) {
+        self.held.gate.add_permits(1);
+    }
+
+    /// Waits until somebody asks.
+    pub(super) async fn asked_once(&self) {
+        self.held.was_asked.notified().await;
     }
 
     pub(super) fn change(&self, archive: Vec<u8>) {
@@ -73,6 +94,8 @@ async fn give(State(held): State<Arc<Held>>, request: Request) -> impl IntoRespo
     let shown = request.headers().get("authorization");
     let shown = shown.and_then(|header| header.to_str().ok().map(str::to_owned));
     held.asked.lock().unwrap().push(shown.clone());
+    held.was_asked.notify_one();
+    let _open = held.gate.acquire().await.expect("it is never closed");
     if held.wants.is_some() && shown.as_deref() != held.wants {
         return (StatusCode::UNAUTHORIZED, Vec::new());
     }

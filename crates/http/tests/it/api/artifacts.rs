@@ -95,6 +95,14 @@ on_both_databases! {
             let answer = admin.put("/api/packages/acme/lib/", &of(&ids)).await;
             assert!(answer.json()["message"].as_str().unwrap().contains(expected), "{}", answer.text());
         }
+        // One that was replaced can be taken back for a day, however old it is.
+        app.advance(5 * kapelle_registry::clock::DAY).await;
+        let done = admin.finish(admin.put("/api/packages/acme/lib/", &json!({ "artifactIds": [first] })).await).await;
+        assert_eq!(done["status"], "success", "{done}");
+        app.registry.tick().await.unwrap();
+        app.work().await;
+        let done = admin.finish(admin.put("/api/packages/acme/lib/", &of(&[id])).await).await;
+        assert_eq!(done["status"], "success", "{done}");
         let stranger = admin.upload(OF_LIB, "x.zip", &release("acme/other", "3.0.0")).await;
         assert!(stranger.json()["message"].as_str().unwrap().contains("is of acme/other, and the package is acme/lib"));
         assert_eq!(versions(&app).await, ["v1.0.0"]);

@@ -98,6 +98,29 @@ on_both_databases! {
         assert_eq!(told(&answer), refused(403, "this API key may only read: use one with admin access"));
     }
 
+    async fn a_key_alone_reads_where_that_is_wished_and_changes_nothing(url: String) {
+        let api = ApiSettings { accept_packagist_token: true, ..ApiSettings::default() };
+        let app = TestApp::with(&url, Options { api, ..Options::default() }).await;
+        let admin = Signer::admin(&app);
+        let header = format!("PACKAGIST-TOKEN {}", app.api_key.0);
+        let answer = admin.send(Method::GET, "/api/packages/?limit=1", "", &header).await;
+        assert_eq!((answer.status, answer.text().as_str()), (200, "[]"));
+        assert!(answer.header("link").contains("limit=1"));
+        let unauthenticated = refused(401, "An authentication exception occurred.");
+        for (method, header) in [
+            (Method::POST, header.as_str()), (Method::PUT, &header), (Method::DELETE, &header), (Method::HEAD, &header),
+            (Method::GET, "PACKAGIST-TOKEN packagist_ack_x"), (Method::GET, "PACKAGIST-TOKEN "),
+        ] {
+            let answer = admin.send(method.clone(), "/api/packages/", "{}", header).await;
+            if method == Method::HEAD {
+                assert_eq!(answer.status, 401);
+            } else {
+                assert_eq!(told(&answer), unauthenticated, "{method} {header}");
+            }
+        }
+        assert_eq!(admin.get("/api/packages/").await.status, 200, "signatures are taken as well");
+    }
+
     async fn a_request_is_answered_only_in_time_and_once(url: String) {
         let app = TestApp::start(&url).await;
         for (ahead, status) in [(15, 200), (-15, 200), (16, 400), (-16, 400)] {

@@ -102,6 +102,18 @@ on_both_databases! {
         assert_eq!(done["status"], "success", "{done}");
         assert_eq!(shelf.asked().last().unwrap().as_deref(), Some(wanted));
         assert_eq!(other.asked(), [None]);
+
+        // Hosts have archives behind escapes and queries as well; what is in a query may be a secret.
+        let asked = format!("http://{}/api/a%2Fb/archive.zip?token=hunter2", shelf.address);
+        let third = json!({ "repoConfig": [version("3.0.0", &asked, "")] });
+        let done = admin.finish(admin.put("/api/packages/acme/zip/", &third).await).await;
+        assert_eq!(done["status"], "success", "{done}");
+        assert_eq!(shelf.asked().last().unwrap().as_deref(), Some(wanted));
+        shelf.change(b"no archive".to_vec());
+        let fourth = json!({ "repoConfig": [version("4.0.0", &format!("{asked}4"), "")] });
+        let failed = admin.finish(admin.put("/api/packages/acme/zip/", &fourth).await).await;
+        assert_eq!(failed["status"], "error");
+        assert!(!failed.to_string().contains("hunter2"), "{failed}");
     }
 
     async fn what_is_no_archive_or_another_one_is_not_published(url: String) {
@@ -123,6 +135,50 @@ on_both_databases! {
         let done = admin.finish(admin.put("/api/packages/acme/zip/", &one).await).await;
         assert_eq!(done["status"], "success", "{done}");
         app.verify().await;
+    }
+
+    async fn a_purge_of_one_package_is_nothing_to_another_of_the_same_archive(url: String) {
+        let app = TestApp::with(&url, reaching()).await;
+        let admin = Signer::admin(&app);
+        let shelf = Shelf::with(release("acme/zip", "1.0.0"), None).await;
+        let one = version("1.0.0", &shelf.url(), "");
+        let mut other = one.clone();
+        other["name"] = json!("acme/other");
+        for body in [custom(&one), custom(&other)] {
+            let done = admin.finish(admin.post("/api/packages/", &body).await).await;
+            assert_eq!(done["status"], "success", "{done}");
+        }
+        admin.delete("/api/packages/acme/other/").await;
+        package::purge(&app.registry, &Actor::Operator, app.organization_id, "acme/other").await.unwrap();
+        let more = custom(&json!([one, version("2.0.0", &format!("{}?2", shelf.url()), "")]));
+        let done = admin.finish(admin.put("/api/packages/acme/zip/", &more).await).await;
+        assert_eq!(done["status"], "success", "{done}");
+        assert_eq!(published(&app).await.len(), 2);
+        let back = admin.finish(admin.post("/api/packages/", &custom(&other)).await).await;
+        assert_eq!(back["status"], "error");
+        assert!(back["message"].as_str().unwrap().contains("was purged from acme/other"), "{back}");
+        app.verify().await;
+    }
+
+    async fn a_job_that_comes_after_a_removal_brings_nothing(url: String) {
+        let app = TestApp::with(&url, reaching()).await;
+        let admin = Signer::admin(&app);
+        let shelf = Shelf::with(release("acme/zip", "1.0.0"), None).await;
+        let queued = admin.post("/api/packages/", &custom(&version("1.0.0", &shelf.url(), ""))).await;
+        assert_eq!(queued.status, 200);
+        let package = app.package("acme/zip").await;
+        let gate = app.registry.clone();
+        let remove = async {
+            shelf.asked_once().await;
+            package::remove(&gate, &Actor::Operator, &package).await.unwrap();
+            package::purge(&gate, &Actor::Operator, app.organization_id, "acme/zip").await.unwrap();
+            shelf.release();
+        };
+        shelf.hold();
+        let (ran, ()) = tokio::join!(app.work_once(), remove);
+        assert_ne!(ran.end, kapelle_registry::jobs::End::Success, "{}", ran.message);
+        assert_eq!(app.count_dists().await, 0);
+        app.let_jobs_wait();
     }
 
     async fn a_metapackage_has_no_archive_and_a_source_is_passed_on(url: String) {
@@ -163,6 +219,8 @@ on_both_databases! {
             (custom(&json!({ "name": "acme/other", "version": "1", "type": "metapackage" })), "a package keeps its name"),
             (custom(&json!({ "name": "acme/zip", "version": "1" })), "neither"),
             (json!({ "repoType": "git", "repoUrl": "https://git.example.org/x" }), "stays one"),
+            (json!({ "repoUrl": "https://git.example.org/x" }), "repoUrl: a package of this repoType has none"),
+            (json!({ "repoType": "package", "repoConfig": {}, "artifactIds": [1] }), "artifactIds: a package of this"),
             (json!({ "repoType": "artifact", "artifactIds": [] }), "stays one"),
             (json!({ "credentials": 99 }), "there is no credential 99"),
             (json!({ "defaultSuborganizationAccess": "all" }), "no access of suborganizations"),

@@ -12,6 +12,7 @@ use kapelle_registry::{
     Actor, Clock, Disk, Limits, Random, Registry, hook, organization, package, token, verify,
 };
 use kapelle_storage::blobs::BlobsConfig;
+use kapelle_storage::db::blobs;
 use kapelle_storage::db::jobs;
 use kapelle_storage::db::packages::Package;
 use kapelle_testing::git::GitRepository;
@@ -244,6 +245,14 @@ impl TestApp {
         names
             .filter(|name| name != "mirrors" && name != "secrets.key")
             .count()
+    }
+
+    /// How many dists and artifacts refer to a blob.
+    pub(crate) async fn count_dists(&self) -> usize {
+        let mut connection = self.registry.database().read().await.expect("a connection");
+        let all = blobs::list(&mut connection, &[], 1_000).await;
+        let all = all.expect("the blobs can be read");
+        all.iter().filter(|blob| blob.referred).count()
     }
 
     /// Holds rows, archives, documents and mirrors against each other.

@@ -20,7 +20,7 @@ pub(super) struct Desk {
 }
 
 /// What operators do, in this order.
-pub(super) const COMMANDS: [&[&str]; 7] = [
+pub(super) const COMMANDS: [&[&str]; 8] = [
     &["setup", "--organization", "acme"],
     &["package", "add", "URL"],
     &["package", "sync", "--all", "--wait"],
@@ -28,6 +28,7 @@ pub(super) const COMMANDS: [&[&str]; 7] = [
     &["package", "undo", PACKAGE],
     &["package", "remove", PACKAGE],
     &["package", "purge", PACKAGE, "--yes"],
+    &["keys", "rotate"],
 ];
 
 impl Desk {

@@ -8,6 +8,7 @@ mod commands;
 mod ledger;
 mod play;
 mod points;
+mod uploads;
 mod upstream;
 mod world;
 
@@ -22,6 +23,7 @@ use points::{
     BUILDING, BY_THE_CLOCK, CLAIMING, FETCHING, Group, Hits, NOT_REACHED, PUBLISHING, READING,
     SERVER, STORING, SYNCHRONIZING, WORKING, is_in, kills, sources,
 };
+use uploads::{Sender, UPLOADING};
 use upstream::Shape;
 use world::{Kill, World};
 
@@ -91,6 +93,23 @@ fn compare(outcome: &Outcome, unkilled: &Outcome, kill: &Kill) {
     assert_eq!(ours, theirs, "after {kill:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_to_a_server_that_is_killed_there_can_be_sent_again() {
+    let sender = Sender::new().await;
+    let unkilled = sender.run(None).await;
+    let kills = kills(&unkilled.hits, UPLOADING);
+    for part in UPLOADING {
+        let is_killed = kills.iter().any(|kill| kill.point.contains(part));
+        assert!(is_killed, "{part}: {:#?}", unkilled.hits);
+    }
+    for kill in kills {
+        sender.take_back();
+        let sent = sender.run(Some(&kill)).await;
+        assert!(sent.killed || kill.hit > 1, "{kill:?} was not reached");
+        assert_eq!(sent.published, unkilled.published, "after {kill:?}");
+    }
+}
+
 #[rstest]
 #[case::setup(0)]
 #[case::add(1)]
@@ -98,6 +117,7 @@ fn compare(outcome: &Outcome, unkilled: &Outcome, kill: &Kill) {
 #[case::remove(3)]
 #[case::undo(4)]
 #[case::purge(6)]
+#[case::keys(7)]
 #[tokio::test]
 async fn a_command_that_is_killed_can_be_given_again(#[case] number: usize) {
     let desk = Desk::new();
@@ -140,6 +160,7 @@ async fn every_point_is_reached_and_belongs_to_a_group() {
     for command in COMMANDS {
         reached.extend(desk.give(command).await);
     }
+    reached.extend(Sender::new().await.run(None).await.hits);
     let sources = sources();
     let missing: Vec<_> = sources
         .names

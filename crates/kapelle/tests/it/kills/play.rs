@@ -237,7 +237,7 @@ impl Play<'_> {
     clippy::disallowed_methods,
     reason = "a test speaks to its own server on loopback"
 )]
-fn client() -> reqwest::Client {
+pub(super) fn client() -> reqwest::Client {
     let builder = reqwest::Client::builder()
         .no_proxy()
         .pool_max_idle_per_host(0);

@@ -55,9 +55,24 @@ pub(super) const BY_THE_CLOCK: Group = &["registry/src/jobs/progress.rs"];
 
 /// Transactions that no run here commits: how many in which file, and why.
 pub(super) const NOT_REACHED: &[(&str, usize, &str)] = &[
-    ("registry/src/api_key.rs", 3, "one row, nothing follows"),
+    ("registry/src/api_key.rs", 2, "one row, nothing follows"),
     ("registry/src/token.rs", 2, "one row, nothing follows"),
-    ("registry/src/credential.rs", 2, "one row, nothing follows"),
+    ("registry/src/credential.rs", 3, "one row, nothing follows"),
+    (
+        "registry/src/mirrored_repository.rs",
+        2,
+        "one row, nothing follows",
+    ),
+    (
+        "registry/src/package/security_monitoring.rs",
+        1,
+        "one row, nothing follows",
+    ),
+    (
+        "registry/src/jobs/mirror_package.rs",
+        1,
+        "jobs that only say that they cannot be done",
+    ),
     ("registry/src/host_key.rs", 2, "one row, nothing follows"),
     (
         "registry/src/package/edit.rs",

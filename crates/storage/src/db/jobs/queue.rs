@@ -215,7 +215,7 @@ pub(super) async fn hold(tx: &mut Transaction) -> Result<()> {
 }
 
 /// Takes back the running jobs whose lease ran out and says how many. Each is queued again, or ends: as cancelled
-/// when that was asked for, as an error when it has lost [`MOST_LOSSES`] workers or the same job is queued anyway.
+/// when that was asked for, as an error when it has lost twenty workers or the same job is queued anyway.
 ///
 /// A loss is no attempt: the job gets another one for it. The first two times it goes on at once; after that it waits
 /// longer each time, so that a job that takes its process down with it leaves room for others.

@@ -1,0 +1,273 @@
+//! Archives are uploaded to a server that dies on the way: whoever sends what was not answered again comes to the same end.
+
+use std::fs;
+use std::io::{Cursor, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use kapelle_composer::minify::expand;
+use kapelle_testing::process::Process;
+use packagist_api::{Query, Request, Secret, Signature, SignatureVersion, Signing};
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+use sha1::{Digest, Sha1};
+use tokio::time::{Instant, interval};
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use super::ledger::text;
+use super::play::client;
+use super::points::{Group, Hits};
+use super::world::{Kill, PUBLIC_URL, arm, copy, take_hits};
+use crate::world::Installation;
+
+/// What is reached on the way of an upload, and of the package that is made of it.
+pub(super) const UPLOADING: Group = &[
+    "registry/src/artifact.rs",
+    "registry/src/package/create.rs",
+    "registry/src/dist/remote.rs",
+    "registry/src/sync/step.rs",
+    "registry/src/api_key.rs",
+    " a blob is ",
+];
+const PACKAGE: &str = "acme/lib";
+const PATIENCE: Duration = Duration::from_secs(40);
+const PERIOD: Duration = Duration::from_millis(40);
+const SIGKILL: i32 = 9;
+const HOST: &str = "kapelle.test";
+
+/// An installation without packages, and the keys to it.
+pub(super) struct Sender {
+    installation: Installation,
+    key: String,
+    secret: Secret,
+    token: String,
+    sent: AtomicUsize,
+}
+
+/// What a run came to.
+pub(super) struct Sent {
+    /// The versions at the end, each with what Composer is told of its archive.
+    pub(super) published: Vec<Value>,
+    pub(super) hits: Hits,
+    pub(super) killed: bool,
+}
+
+impl Sender {
+    pub(super) async fn new() -> Self {
+        let installation = Installation::new()
+            .set("KAPELLE_SERVER__PUBLIC_URL", PUBLIC_URL)
+            .set("KAPELLE_JOBS__LEASE", "1h");
+        let setup = ["setup", "--organization", "acme"];
+        let setup = installation.json(&setup).await;
+        let beginning = installation.folder().join("beginning");
+        copy(&installation.data(), &beginning);
+        Self {
+            key: text(&setup["api_key"]),
+            secret: Secret::new(text(&setup["api_secret"])),
+            token: text(&setup["composer_token"]),
+            installation,
+            sent: AtomicUsize::new(0),
+        }
+    }
+
+    /// Everything as [`new`](Self::new) left it.
+    pub(super) fn take_back(&self) {
+        let data = self.installation.data();
+        fs::remove_dir_all(&data).expect("the data folder can be removed");
+        copy(&self.installation.folder().join("beginning"), &data);
+    }
+
+    /// Uploads an archive, makes a package of it, uploads its next version, and installs both.
+    pub(super) async fn run(&self, kill: Option<&Kill>) -> Sent {
+        let log = self.installation.folder().join("points.log");
+        let mut run = Run {
+            sender: self,
+            server: self.serve(kill, kill.is_none().then_some(&log)),
+            url: None,
+            killed: false,
+        };
+        let uploaded = run.post("/api/packages/artifacts/", release("1.0.0")).await;
+        let body = json!({ "repoType": "artifact", "artifactIds": [uploaded["id"]] });
+        run.post("/api/packages/", body.to_string().into_bytes())
+            .await;
+        run.until(&["1.0.0"]).await;
+        let next = format!("/api/packages/{PACKAGE}/artifacts/");
+        run.post(&next, release("2.0.0")).await;
+        let published = run.until(&["1.0.0", "2.0.0"]).await;
+        for version in &published {
+            let dist = &version["dist"];
+            let path = text(&dist["url"]).replace(PUBLIC_URL, "/");
+            let (status, bytes) = run.ask(Method::GET, &path, Vec::new()).await;
+            assert_eq!(status, 200, "{path}");
+            assert_eq!(hex::encode(Sha1::digest(&bytes)), text(&dist["shasum"]));
+            assert_eq!(bytes, release(&text(&version["version"])));
+        }
+        let ended = run.server.terminate().await;
+        let killed = run.killed || ended.status.signal() == Some(SIGKILL);
+        assert!(killed || ended.status.success(), "{ended:?}");
+        let verified = self.installation.run(&["verify", "--json"]).await;
+        let report: Value = serde_json::from_str(&verified.stdout).expect("JSON");
+        assert_eq!(report["broken"], json!([]), "after {kill:?}");
+        Sent {
+            published,
+            hits: take_hits(&log),
+            killed,
+        }
+    }
+
+    fn serve(&self, kill: Option<&Kill>, log: Option<&std::path::PathBuf>) -> Process {
+        let serve = ["serve", "--listen", "127.0.0.1:0"];
+        let mut command = self.installation.command(&serve);
+        arm(&mut command, kill, log.map(std::path::PathBuf::as_path));
+        Process::start(command)
+    }
+
+    fn sign(&self, method: &Method, path: &str, body: &[u8]) -> String {
+        let number = self.sent.fetch_add(1, Ordering::Relaxed);
+        let mut signature = Signature {
+            key: self.key.clone(),
+            timestamp: seconds().to_string(),
+            cnonce: format!("{}-{number}", std::process::id()),
+            version: SignatureVersion::V2,
+            signature: String::new(),
+        };
+        let query = Query::parse("").expect("no query");
+        let request = Request {
+            method: method.as_str(),
+            host: HOST,
+            path,
+            query: &query,
+        };
+        let mut signing = Signing::begin(&self.secret, request, &signature);
+        signing.body(body);
+        signature.signature = signing.sign();
+        signature.to_string()
+    }
+}
+
+/// One run, with the server that is up now.
+struct Run<'s> {
+    sender: &'s Sender,
+    server: Process,
+    url: Option<String>,
+    killed: bool,
+}
+
+impl Run<'_> {
+    /// The answer to a signed POST. What is sent again may have been done the first time.
+    async fn post(&mut self, path: &str, body: Vec<u8>) -> Value {
+        let (status, answer) = self.ask(Method::POST, path, body).await;
+        let answer: Value = serde_json::from_slice(&answer).expect("JSON");
+        let message = answer["message"].as_str().unwrap_or_default();
+        let is_done = ["another package's", "the name of another package"]
+            .iter()
+            .any(|sentence| message.contains(sentence));
+        assert!(
+            status == 200 || (self.killed && is_done),
+            "{path}: {answer}"
+        );
+        answer
+    }
+
+    /// Waits for versions, which are then all there are.
+    async fn until(&mut self, expected: &[&str]) -> Vec<Value> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut ticks = interval(PERIOD);
+        let path = format!("/repo/acme/p2/{PACKAGE}.json");
+        loop {
+            ticks.tick().await;
+            let (status, body) = self.ask(Method::GET, &path, Vec::new()).await;
+            let document: Value = serde_json::from_slice(&body).expect("JSON");
+            let versions = document["packages"][PACKAGE].clone();
+            let versions: Vec<Map<String, Value>> =
+                serde_json::from_value(versions).unwrap_or_default();
+            let mut versions: Vec<Value> =
+                expand(&versions).into_iter().map(Value::Object).collect();
+            versions.sort_by_key(|version| text(&version["version"]));
+            let names: Vec<String> = versions
+                .iter()
+                .map(|version| text(&version["version"]))
+                .collect();
+            if status == 200 && names == expected {
+                // When it was uploaded differs from run to run.
+                for version in &mut versions {
+                    version["time"].take();
+                }
+                return versions;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "in vain waited for {expected:?}: {document:#}\n{}",
+                self.server.log()
+            );
+        }
+    }
+
+    /// A whole answer; whoever is cut off signs and asks again.
+    async fn ask(&mut self, method: Method, path: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
+        loop {
+            let url = format!("{}{path}", self.url().await);
+            let request = client().request(method.clone(), url).body(body.clone());
+            let request = if path.starts_with("/api/") {
+                request
+                    .header("authorization", self.sender.sign(&method, path, &body))
+                    .header("x-filename", "lib.zip")
+            } else {
+                request.basic_auth("token", Some(&self.sender.token))
+            };
+            let answered = async {
+                let response = request.send().await?;
+                let status = response.status().as_u16();
+                Ok::<_, reqwest::Error>((status, response.bytes().await?.to_vec()))
+            };
+            match answered.await {
+                Ok(answer) => return answer,
+                Err(_) => self.replace().await,
+            }
+        }
+    }
+
+    async fn url(&mut self) -> String {
+        loop {
+            if let Some(url) = &self.url {
+                return url.clone();
+            }
+            match self.server.url_or_end("listening on").await {
+                Some(url) => self.url = Some(url),
+                None => self.replace().await,
+            }
+        }
+    }
+
+    async fn replace(&mut self) {
+        let ended = self.server.end().await;
+        assert!(
+            !self.killed && ended.status.signal() == Some(SIGKILL),
+            "nobody killed this server: {ended:?}"
+        );
+        self.killed = true;
+        self.server = self.sender.serve(None, None);
+        self.url = None;
+    }
+}
+
+/// The archive of a version, the same bytes each time.
+fn release(version: &str) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default();
+    zip.start_file("composer.json", options).expect("a name");
+    let manifest = json!({ "name": PACKAGE, "version": version });
+    write!(zip, "{manifest}").expect("memory");
+    zip.finish().expect("memory").into_inner()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server under test has the machine's clock"
+)]
+fn seconds() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.expect("a time after 1970").as_secs()
+}
