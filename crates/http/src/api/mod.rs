@@ -68,6 +68,10 @@ pub(crate) fn routes(state: &AppState) -> Router<AppState> {
             get(artifacts::list).post(artifacts::add),
         )
         .route(
+            "/api/packages/{package}/customers",
+            get(packages::customers),
+        )
+        .route(
             "/api/packages/{package}/dependents",
             get(packages::dependents),
         )

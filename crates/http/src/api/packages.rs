@@ -162,6 +162,19 @@ pub(crate) async fn delete(
     Ok(Json([]))
 }
 
+/// The customers that have this package: there are no customers yet.
+pub(crate) async fn customers(
+    State(state): State<AppState>,
+    caller: Authenticated,
+    Segments(named): Segments<String>,
+) -> Result<Response, ApiError> {
+    let page = Page::of(&caller.query)?;
+    find(&state, &caller, &named).await?;
+    let path = format!("/api/packages/{named}/customers/");
+    let none: &[PackageRef] = &[];
+    Ok(page.part(none, &state, &path, &caller.query))
+}
+
 /// The packages that require this one.
 pub(crate) async fn dependents(
     State(state): State<AppState>,

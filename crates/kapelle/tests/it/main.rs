@@ -19,6 +19,7 @@ mod kills;
 mod packages;
 mod processes;
 mod settings;
+mod signed;
 mod trust;
 mod usage;
 mod verify;

@@ -60,7 +60,7 @@ on_both_databases! {
         assert_eq!(admin.post("/api/organization/sync", &json!([])).await.text(), "[]");
         for list in [
             "/api/synchronizations/", "/api/security-issues/", "/api/security-issues/?security-issue-state=open",
-            "/api/packages/acme/lib/security-issues/",
+            "/api/packages/acme/lib/security-issues/", "/api/packages/acme/lib/customers/",
         ] {
             let answer = admin.get(list).await;
             assert_eq!((answer.status, answer.text().as_str()), (200, "[]"), "{list}");

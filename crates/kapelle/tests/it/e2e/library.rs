@@ -70,6 +70,22 @@ impl Library {
         commit
     }
 
+    /// The archive of a tag in one of git's formats, in one top folder as hosting services make it.
+    pub(super) fn archive(&self, tag: &str, format: &str) -> Vec<u8> {
+        let output = Command::new("git")
+            .args([
+                "archive",
+                "--prefix=top/",
+                &format!("--format={format}"),
+                tag,
+            ])
+            .current_dir(self.repository.path())
+            .output()
+            .expect("git runs");
+        assert!(output.status.success(), "{output:?}");
+        output.stdout
+    }
+
     /// Takes the repository away until the returned value is dropped: an older Composer that gets no dist clones it
     /// instead where it can.
     pub(super) fn hide(&self) -> Hidden {

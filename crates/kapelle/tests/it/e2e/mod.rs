@@ -1,6 +1,7 @@
 //! The real binary and real Composer: what an operator and a PHP developer do, from the first package to the last.
 
 mod access;
+mod archives;
 mod branches;
 mod broken_refs;
 mod broken_repositories;

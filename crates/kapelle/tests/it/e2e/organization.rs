@@ -1,10 +1,13 @@
 //! An organization as its operator has it: commands with its name, its Composer repository with its token.
 
+use std::sync::Arc;
+
 use kapelle_testing::composer::{Composer, Project};
 use serde_json::{Map, Value};
 
 use super::library::Library;
 use super::world::{Installation, Ran, eventually};
+use crate::signed::ApiKey;
 
 /// An organization with a token that may read and update.
 #[derive(Clone, Debug)]
@@ -13,6 +16,7 @@ pub(super) struct Organization {
     pub(super) name: String,
     pub(super) repository_url: String,
     pub(super) token: String,
+    key: Arc<ApiKey>,
 }
 
 impl Organization {
@@ -26,7 +30,44 @@ impl Organization {
             name: name.to_owned(),
             repository_url: text("repository_url").trim_end_matches('/').to_owned(),
             token: text("composer_token"),
+            key: Arc::new(ApiKey::of_setup(&setup)),
         }
+    }
+
+    /// Uploads a file to the management API; gives the artifact's id.
+    pub(super) async fn upload(&self, path: &str, name: &str, bytes: Vec<u8>) -> i64 {
+        let answer = self.call("POST", path, name, bytes).await;
+        answer["id"].as_i64().expect("an id")
+    }
+
+    /// Gives the management API a package, and waits until its job has succeeded.
+    pub(super) async fn define(&self, package: &Value) {
+        let body = package.to_string().into_bytes();
+        let job = self.call("POST", "/api/packages/", "", body).await;
+        let path = job["links"]["self"].as_str().expect("a path").to_owned();
+        let done = async || {
+            let job = self.call("GET", &path, "", Vec::new()).await;
+            assert_ne!(job["status"], "error", "{job}");
+            (job["status"] == "success").then_some(())
+        };
+        eventually("the job", done).await;
+    }
+
+    async fn call(&self, method: &str, path: &str, name: &str, body: Vec<u8>) -> Value {
+        let (base, _) = self.repository_url.split_once("/repo/").expect("our URL");
+        let host = base.trim_start_matches("http://");
+        let host = host.split(':').next().expect("a host");
+        let signature = self.key.sign(method, host, path, &body);
+        let request = client()
+            .request(method.parse().expect("a method"), format!("{base}{path}"))
+            .header("authorization", signature)
+            .header("x-filename", name)
+            .body(body);
+        let response = request.send().await.expect("the server answers");
+        let status = response.status().as_u16();
+        let text = response.text().await.expect("the whole body");
+        assert_eq!(status, 200, "{method} {path}: {text}");
+        serde_json::from_str(&text).expect("JSON")
     }
 
     /// Runs a command with `--organization` and `--json`.

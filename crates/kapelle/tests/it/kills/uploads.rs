@@ -3,12 +3,10 @@
 use std::fs;
 use std::io::{Cursor, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use kapelle_composer::minify::expand;
 use kapelle_testing::process::Process;
-use packagist_api::{Query, Request, Secret, Signature, SignatureVersion, Signing};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use sha1::{Digest, Sha1};
@@ -20,6 +18,7 @@ use super::ledger::text;
 use super::play::client;
 use super::points::{Group, Hits};
 use super::world::{Kill, PUBLIC_URL, arm, copy, take_hits};
+use crate::signed::ApiKey;
 use crate::world::Installation;
 
 /// What is reached on the way of an upload, and of the package that is made of it.
@@ -40,10 +39,8 @@ const HOST: &str = "kapelle.test";
 /// An installation without packages, and the keys to it.
 pub(super) struct Sender {
     installation: Installation,
-    key: String,
-    secret: Secret,
+    key: ApiKey,
     token: String,
-    sent: AtomicUsize,
 }
 
 /// What a run came to.
@@ -64,11 +61,9 @@ impl Sender {
         let beginning = installation.folder().join("beginning");
         copy(&installation.data(), &beginning);
         Self {
-            key: text(&setup["api_key"]),
-            secret: Secret::new(text(&setup["api_secret"])),
+            key: ApiKey::of_setup(&setup),
             token: text(&setup["composer_token"]),
             installation,
-            sent: AtomicUsize::new(0),
         }
     }
 
@@ -122,28 +117,6 @@ impl Sender {
         let mut command = self.installation.command(&serve);
         arm(&mut command, kill, log.map(std::path::PathBuf::as_path));
         Process::start(command)
-    }
-
-    fn sign(&self, method: &Method, path: &str, body: &[u8]) -> String {
-        let number = self.sent.fetch_add(1, Ordering::Relaxed);
-        let mut signature = Signature {
-            key: self.key.clone(),
-            timestamp: seconds().to_string(),
-            cnonce: format!("{}-{number}", std::process::id()),
-            version: SignatureVersion::V2,
-            signature: String::new(),
-        };
-        let query = Query::parse("").expect("no query");
-        let request = Request {
-            method: method.as_str(),
-            host: HOST,
-            path,
-            query: &query,
-        };
-        let mut signing = Signing::begin(&self.secret, request, &signature);
-        signing.body(body);
-        signature.signature = signing.sign();
-        signature.to_string()
     }
 }
 
@@ -211,8 +184,10 @@ impl Run<'_> {
             let url = format!("{}{path}", self.url().await);
             let request = client().request(method.clone(), url).body(body.clone());
             let request = if path.starts_with("/api/") {
+                let key = &self.sender.key;
+                let signature = key.sign(method.as_str(), HOST, path, &body);
                 request
-                    .header("authorization", self.sender.sign(&method, path, &body))
+                    .header("authorization", signature)
                     .header("x-filename", "lib.zip")
             } else {
                 request.basic_auth("token", Some(&self.sender.token))
@@ -261,13 +236,4 @@ fn release(version: &str) -> Vec<u8> {
     let manifest = json!({ "name": PACKAGE, "version": version });
     write!(zip, "{manifest}").expect("memory");
     zip.finish().expect("memory").into_inner()
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the server under test has the machine's clock"
-)]
-fn seconds() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.expect("a time after 1970").as_secs()
 }
