@@ -61,6 +61,11 @@ pub(crate) struct RemoteDist {
 impl Definition {
     /// Reads and judges a definition; the error is a sentence. `largest`: bytes of one version.
     pub(crate) fn parse(json: &Value, protocols: &Protocols, largest: u64) -> Result<Self, String> {
+        // As a repository of the type `package` has it around them.
+        let json = match json.get("package") {
+            Some(package) if json.get("name").is_none() => package,
+            _ => json,
+        };
         let written: Vec<&Value> = match json {
             Value::Array(list) => list.iter().collect(),
             one => vec![one],
@@ -233,6 +238,8 @@ mod tests {
                 "name": "acme/zip", "version": "1.0.0", "time": "2026-01-02 03:04:05",
                 "dist": { "type": "zip", "url": url, "shasum": shasum },
             });
+            let wrapped = json!({ "type": "package", "package": version });
+            assert_eq!(parse(&wrapped).unwrap().name, parse(&version).unwrap().name);
             let definition = parse(&version).unwrap();
             assert_eq!(definition.versions[0].released_at, Some(1_767_323_045_000));
             definition.versions[0].dist.clone().unwrap().reference

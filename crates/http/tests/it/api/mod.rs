@@ -4,6 +4,7 @@ mod archives;
 mod artifacts;
 mod authentication;
 mod bad_input;
+mod contract;
 mod credentials;
 mod custom;
 mod jobs;
