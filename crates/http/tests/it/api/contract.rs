@@ -252,7 +252,7 @@ on_both_databases! {
             pages += 1;
             // As the official client reads it.
             let links = answer.header("link").split(',').filter_map(|link| link.trim().strip_suffix("; rel=\"next\""));
-            next = links.last().map(|link| {
+            next = links.collect::<Vec<_>>().pop().map(|link| {
                 let link = link.trim_start_matches('<').trim_end_matches('>');
                 link.strip_prefix("https://packages.example.org").unwrap().to_owned()
             });

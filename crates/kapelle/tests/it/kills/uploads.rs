@@ -23,7 +23,7 @@ use crate::world::Installation;
 
 /// What is reached on the way of an upload, and of the package that is made of it.
 pub(super) const UPLOADING: Group = &[
-    "registry/src/artifact.rs",
+    "registry/src/artifact/",
     "registry/src/package/create.rs",
     "registry/src/dist/remote.rs",
     "registry/src/sync/step.rs",
