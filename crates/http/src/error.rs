@@ -318,6 +318,7 @@ impl From<CredentialError> for ApiError {
                 Self::BadRequest(used.to_string())
             }
             CredentialError::Storage(error) => error.into(),
+            CredentialError::Secrets(error) => Self::Internal(error.to_string()),
             CredentialError::Unknown(id) => Self::Missing(format!("there is no credential {id}")),
             other => Self::BadRequest(other.to_string()),
         }

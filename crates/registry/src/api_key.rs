@@ -91,7 +91,7 @@ pub(crate) async fn insert(
     let key = with_checksum("packagist_ack_", &registry.parts.random.hex::<RANDOM>());
     let secret: SecretString =
         with_checksum("packagist_acs_", &registry.parts.random.hex::<RANDOM>()).into();
-    let sealed = registry.parts.secrets.seal(&secret_place(&key), &secret);
+    let sealed = registry.parts.secrets.seal(&secret_place(&key), &secret)?;
     let row = rows::NewApiKey {
         organization_id,
         key: &key,

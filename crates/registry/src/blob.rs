@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use kapelle_storage::StorageError;
 use kapelle_storage::blobs::BlobError;
 use kapelle_storage::db::blobs::{self as rows, Blob, Touched};
+use kapelle_storage::{StorageError, Transaction};
 
 use crate::clock::{MINUTE, Millis};
 use crate::registry::Registry;
@@ -62,6 +62,20 @@ async fn finish_lost(registry: &Registry, sha256: &[u8]) -> Result<bool, Collect
     match lost {
         Some(lost) => collect(registry, &lost).await.map(|()| true),
         None => Ok(false),
+    }
+}
+
+/// Ends a transaction in which it turned out that stored bytes come to nothing, and deletes them, unless somebody else needs them.
+pub(crate) async fn discard(
+    registry: &Registry,
+    mut transaction: Transaction,
+    sha256: &[u8],
+) -> Result<(), CollectError> {
+    let orphan = rows::claim(&mut transaction, sha256, registry.now()).await?;
+    transaction.commit().await?;
+    match orphan {
+        Some(orphan) => collect(registry, &orphan).await,
+        None => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use kapelle_storage::db::{changes, facts};
 use kapelle_storage::{Database, StorageError};
 use secrecy::SecretString;
 
-use crate::secrets::Secrets;
+use crate::secrets::{Secrets, SecretsError};
 
 /// The fact that only the right key opens.
 const KEY_CHECK: &str = "secrets_key_check";
@@ -20,6 +20,9 @@ pub enum InstallationError {
          or secrets.key), or its credentials and hook secrets are lost"
     )]
     WrongKey,
+    /// The key file failed.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     /// The database failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -29,12 +32,12 @@ pub enum InstallationError {
 pub(crate) async fn seal_key_check(
     database: &Database,
     secrets: &Secrets,
-) -> Result<(), StorageError> {
+) -> Result<(), InstallationError> {
     let mut transaction = database.write().await?;
     changes::hold(&mut transaction).await?;
-    let sealed = secrets.seal(KEY_CHECK, &SecretString::from(KEY_CHECK_TEXT));
+    let sealed = secrets.seal(KEY_CHECK, &SecretString::from(KEY_CHECK_TEXT))?;
     facts::set(&mut transaction, KEY_CHECK, &hex::encode(sealed)).await?;
-    transaction.commit().await
+    Ok(transaction.commit().await?)
 }
 
 /// Makes sure that `secrets` has the key of this database; the first key that comes is its key from then on.
@@ -47,7 +50,7 @@ pub async fn confirm_key(database: &Database, secrets: &Secrets) -> Result<(), I
         let opened = secrets.open(KEY_CHECK, &sealed);
         return opened.map(|_| ()).map_err(|_| InstallationError::WrongKey);
     }
-    let sealed = secrets.seal(KEY_CHECK, &SecretString::from(KEY_CHECK_TEXT));
+    let sealed = secrets.seal(KEY_CHECK, &SecretString::from(KEY_CHECK_TEXT))?;
     facts::set(&mut transaction, KEY_CHECK, &hex::encode(sealed)).await?;
     Ok(transaction.commit().await?)
 }

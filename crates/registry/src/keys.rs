@@ -3,19 +3,25 @@
 //! First a new key is put in front of the old one, and everything is sealed anew with it; each process takes notice by itself. Only when
 //! nothing needs it any more is the old key dropped: until then backups and processes that were not looking can be read.
 
-use kapelle_storage::db::{api_keys, changes, credentials, organizations};
+use kapelle_storage::db::{api_keys, changes, credentials, facts, organizations};
 use kapelle_storage::{StorageError, Transaction};
 use serde_json::json;
 
 use crate::access::{self, Denied};
 use crate::actor::Actor;
-use crate::installation;
+use crate::clock::{MINUTE, Millis};
+use crate::installation::{self, InstallationError};
 use crate::registry::Registry;
 use crate::secrets::{Secrets, SecretsError};
 use crate::{api_key, audit, credential, organization};
 
 /// Secrets that one transaction seals anew.
 const BATCH: usize = 500;
+
+/// How long after a rotation the old keys are kept at least: whoever was sealing with one then has come to an end.
+const SETTLE: Millis = 10 * MINUTE;
+/// The fact that says when the last rotation was.
+const ROTATED_AT: &str = "secrets_rotated_at";
 
 /// Why the key could not be changed.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +32,9 @@ pub enum KeysError {
     /// The key file could not be read or written.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
+    /// The fact that tells the right key could not be written.
+    #[error(transparent)]
+    Installation(#[from] InstallationError),
     /// The old key is all that opens these, or nothing does.
     #[error(
         "{} secrets cannot be decrypted, such as {}: nothing was dropped. `kapelle verify` says what to do about them",
@@ -35,36 +44,69 @@ pub enum KeysError {
     /// There is nothing to drop.
     #[error("there is no older key: `kapelle keys rotate` makes a new one")]
     OneKey,
+    /// Somebody may still be writing what the old key encrypted.
+    #[error(
+        "the key was changed less than ten minutes ago, and what is under way may need the old one: try again later"
+    )]
+    TooSoon,
     /// The database failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
-/// Makes a new key and seals every secret with it; says how many. What cannot be opened stays as it is.
-pub async fn rotate(registry: &Registry, actor: &Actor) -> Result<u64, KeysError> {
-    access::administer(actor, 0)?;
-    match registry.parts.secrets.add_key() {
-        // A key that was configured in front of another one is as good as a new one.
-        Err(SecretsError::Configured) if registry.parts.secrets.has_older() => {}
-        added => added?,
-    }
-    let (sealed, _) = seal_anew(registry).await?;
-    note(registry, actor, "keys.rotate", sealed).await?;
-    Ok(sealed)
+/// What a rotation did.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rotated {
+    /// Secrets that are encrypted with the new key now.
+    pub sealed: u64,
+    /// Those that no key opens, which stay as they are.
+    pub unreadable: Vec<String>,
 }
 
-/// Drops all keys but the newest, once nothing needs them any more.
-pub async fn retire(registry: &Registry, actor: &Actor) -> Result<(), KeysError> {
+/// Makes a new key and seals every secret with it. Where the keys are configured, the first of several is as good as a new one.
+pub async fn rotate(registry: &Registry, actor: &Actor) -> Result<Rotated, KeysError> {
     access::administer(actor, 0)?;
-    if !registry.parts.secrets.has_older() {
+    let secrets = &registry.parts.secrets;
+    let _held = secrets.hold()?;
+    if secrets.is_configured() && secrets.has_older() {
+        tracing::info!("secrets are encrypted with the first of the configured keys");
+    } else {
+        secrets.add_key()?;
+    }
+    let rotated = seal_anew(registry).await?;
+    let mut transaction = registry.database().write().await?;
+    let now = registry.now().to_string();
+    facts::set(&mut transaction, ROTATED_AT, &now).await?;
+    transaction.commit().await?;
+    note(registry, actor, "keys.rotate", rotated.sealed).await?;
+    Ok(rotated)
+}
+
+/// Drops all keys but the newest, once nothing needs them any more; `false`: they are configured, and can be left out there
+/// now.
+pub async fn retire(registry: &Registry, actor: &Actor) -> Result<bool, KeysError> {
+    access::administer(actor, 0)?;
+    let secrets = &registry.parts.secrets;
+    let _held = secrets.hold()?;
+    if !secrets.has_older() {
         return Err(KeysError::OneKey);
     }
-    let (_, unreadable) = seal_anew(registry).await?;
+    let rotated_at = facts::get(&mut registry.database().read().await?, ROTATED_AT).await?;
+    let rotated_at: Millis = rotated_at
+        .and_then(|at| at.parse().ok())
+        .unwrap_or_default();
+    if (registry.now() - rotated_at).abs() < SETTLE {
+        return Err(KeysError::TooSoon);
+    }
+    let Rotated { unreadable, .. } = seal_anew(registry).await?;
     if !unreadable.is_empty() {
         return Err(KeysError::Unreadable(unreadable));
     }
-    registry.parts.secrets.drop_older()?;
-    note(registry, actor, "keys.retire", 0).await
+    if !secrets.is_configured() {
+        secrets.drop_older()?;
+    }
+    note(registry, actor, "keys.retire", 0).await?;
+    Ok(!secrets.is_configured())
 }
 
 async fn note(
@@ -99,11 +141,11 @@ enum Table {
     Organizations,
 }
 
-/// Seals everything that an older key sealed; gives how much that was, and what no key opens.
-async fn seal_anew(registry: &Registry) -> Result<(u64, Vec<String>), KeysError> {
+/// Seals everything that an older key sealed. Only for who holds the key file.
+async fn seal_anew(registry: &Registry) -> Result<Rotated, KeysError> {
     let secrets = &registry.parts.secrets;
     installation::seal_key_check(registry.database(), secrets).await?;
-    let (mut count, mut unreadable) = (0, Vec::new());
+    let (mut sealed, mut unreadable) = (0, Vec::new());
     let all = organizations::list(&mut registry.database().read().await?).await?;
     for organization in all {
         let stored = of_organization(registry, &organization).await?;
@@ -115,7 +157,7 @@ async fn seal_anew(registry: &Registry) -> Result<(u64, Vec<String>), KeysError>
             let mut transaction = registry.database().write().await?;
             for stored in batch {
                 if exchange(secrets, &mut transaction, stored).await? {
-                    count += 1;
+                    sealed += 1;
                 } else {
                     unreadable.push(stored.place.clone());
                 }
@@ -127,7 +169,7 @@ async fn seal_anew(registry: &Registry) -> Result<(u64, Vec<String>), KeysError>
         }
     }
     registry.catch_up().await?;
-    Ok((count, unreadable))
+    Ok(Rotated { sealed, unreadable })
 }
 
 async fn of_organization(
@@ -164,7 +206,7 @@ async fn exchange(
     secrets: &Secrets,
     transaction: &mut Transaction,
     stored: &Stored,
-) -> Result<bool, StorageError> {
+) -> Result<bool, KeysError> {
     let Stored {
         table,
         id,
@@ -174,7 +216,7 @@ async fn exchange(
     let Ok(secret) = secrets.open(place, sealed) else {
         return Ok(false);
     };
-    let fresh = secrets.seal(place, &secret);
+    let fresh = secrets.seal(place, &secret)?;
     match table {
         Table::ApiKeys => api_keys::exchange_secret(transaction, *id, sealed, &fresh).await?,
         Table::Credentials => {

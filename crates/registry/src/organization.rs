@@ -84,7 +84,7 @@ pub async fn setup(
         let sealed = registry
             .parts
             .secrets
-            .seal(&hook_secret_place(name), &secret);
+            .seal(&hook_secret_place(name), &secret)?;
         let id = rows::insert(&mut transaction, name, name, &sealed, now).await?;
         let created = Organization {
             id,
@@ -248,7 +248,7 @@ pub async fn rotate_hook_secret(
     access::administer(actor, id)?;
     let secret: SecretString = registry.parts.random.hex::<32>().into();
     let place = hook_secret_place(slug);
-    let sealed = registry.parts.secrets.seal(&place, &secret);
+    let sealed = registry.parts.secrets.seal(&place, &secret)?;
     let mut transaction = registry.database().write().await?;
     rows::replace_secret(&mut transaction, id, &sealed).await?;
     let entry = audit::Entry {

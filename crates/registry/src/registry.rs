@@ -71,7 +71,7 @@ pub struct Inner {
     /// The rights to build a dist that nobody waits for: as many as keep the processors busy, because each of them takes memory.
     pub(crate) patient_builds: Semaphore,
     /// The rights to look into an archive that somebody else made: names and folders are held in memory meanwhile.
-    pub(crate) inspections: Semaphore,
+    pub(crate) inspections: Arc<Semaphore>,
     pub(crate) buffers: Buffers,
     pub(crate) nonces: Nonces,
     /// Wakes the workers of this process when a job was queued.
@@ -100,7 +100,9 @@ impl Registry {
             renderings: Renderings::default(),
             presses: Presses::default(),
             patient_builds: Semaphore::new(available_parallelism().map_or(1, usize::from)),
-            inspections: Semaphore::new(available_parallelism().map_or(1, usize::from)),
+            inspections: Arc::new(Semaphore::new(
+                available_parallelism().map_or(1, usize::from),
+            )),
             buffers: Buffers::default(),
             nonces: Nonces::default(),
             job_queued: Notify::new(),

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,8 +15,12 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::random::Random;
 
 const KEY_LENGTH: usize = 32;
-/// Longest key file that is read, in bytes: some sixty keys.
+/// Longest key file that is read, in bytes.
 const KEY_FILE: u64 = 4096;
+/// Keys that may be in use at once.
+const KEYS: usize = 8;
+/// What the file of a key is called until it is whole.
+const UNFINISHED: &str = ".secret.key-";
 const NONCE_LENGTH: usize = 24;
 /// First byte of every sealed secret, so that a later format can be told apart.
 const FORMAT: u8 = 1;
@@ -38,10 +43,18 @@ pub enum SecretsError {
     Key,
     /// The keys are in the configuration, which we do not write.
     #[error(
-        "the key is in the configuration: put a new one in front, as secrets.key = \"NEW,OLD\", for every process, start \
-         them again, and give this command once more; afterwards leave the old one out"
+        "the key is in the configuration: docs/operations.md says how a new one is put in front of it, and when the old one \
+         may be left out"
     )]
     Configured,
+    /// Somebody else is changing the key.
+    #[error(
+        "another process is changing the key at this moment: wait for it, and give this command again"
+    )]
+    Held,
+    /// Too many keys.
+    #[error("there are {KEYS} keys already: `kapelle keys retire` drops the old ones")]
+    Many,
     /// The file system refused.
     #[error("the key file {path} cannot be used: {source}")]
     Io {
@@ -111,10 +124,10 @@ impl Secrets {
         }))
     }
 
-    /// Encrypts `secret` for `place` (`table/column/row`), which must be given again to open it.
-    pub fn seal(&self, place: &str, secret: &SecretString) -> Vec<u8> {
-        // Another process may have put a newer key in front.
-        self.read_again();
+    /// Encrypts `secret` for `place` (`table/column/row`), which must be given again to open it. Fails while the key file cannot
+    /// be read: another process may have put a newer key in front, and dropped ours.
+    pub fn seal(&self, place: &str, secret: &SecretString) -> Result<Vec<u8>, SecretsError> {
+        self.read_again()?;
         let nonce = self.0.random.bytes::<NONCE_LENGTH>();
         let payload = Payload {
             msg: secret.expose_secret().as_bytes(),
@@ -123,14 +136,16 @@ impl Secrets {
         let sealed = self.0.keys.load()[0]
             .encrypt(&XNonce::from(nonce), payload)
             .expect("XChaCha20-Poly1305 fails only above 256 GiB");
-        [&[FORMAT][..], &nonce, &sealed].concat()
+        Ok([&[FORMAT][..], &nonce, &sealed].concat())
     }
 
     /// Decrypts what [`seal`](Self::seal) made for the same place.
     pub fn open(&self, place: &str, sealed: &[u8]) -> Result<SecretString, SecretsError> {
         let opened = || open(&self.0.keys.load(), place, sealed);
         let opened = opened().or_else(|| {
-            self.read_again();
+            if let Err(error) = self.read_again() {
+                tracing::warn!(%error, "the key file could not be read again");
+            }
             opened()
         });
         opened.ok_or_else(|| SecretsError::Sealed {
@@ -143,43 +158,63 @@ impl Secrets {
         open(&self.0.keys.load()[..1], place, sealed).is_some()
     }
 
+    /// Whether the keys are configured, and not in a file of ours.
+    pub(crate) fn is_configured(&self) -> bool {
+        self.0.file.is_none()
+    }
+
     /// Whether there are older keys beside the newest one.
     pub(crate) fn has_older(&self) -> bool {
         self.0.keys.load().len() > 1
     }
 
-    /// Puts a new key in front of the others in the key file; from then on every process seals with it.
-    pub(crate) fn add_key(&self) -> Result<(), SecretsError> {
-        self.change(|text| format!("{}\n{}\n", self.0.random.hex::<KEY_LENGTH>(), text.trim()))
-    }
-
-    /// Drops all keys but the newest from the key file.
-    pub(crate) fn drop_older(&self) -> Result<(), SecretsError> {
-        self.change(|text| format!("{}\n", text.split_whitespace().next().unwrap_or_default()))
-    }
-
-    /// Writes the key file anew. Of several processes that want to, one does at a time.
-    fn change(&self, change: impl FnOnce(&str) -> String) -> Result<(), SecretsError> {
-        let path = self.0.file.as_deref().ok_or(SecretsError::Configured)?;
-        let changed = || -> std::io::Result<()> {
-            let lock = File::create(path.with_extension("lock"))?;
-            lock.lock()?;
-            let text = change(&std::fs::read_to_string(path)?);
-            replace_key_file(path, &text)
+    /// Keeps other processes on this key file from changing it until this is dropped; nothing where the keys are configured.
+    pub(crate) fn hold(&self) -> Result<Option<File>, SecretsError> {
+        let Some(path) = &self.0.file else {
+            return Ok(None);
         };
-        changed().map_err(|source| SecretsError::io(path, source))?;
-        let keys = read_key_file(path)?;
+        let mut options = File::options();
+        options.create(true).append(true).mode(0o600);
+        let lock = options.open(path.with_extension("lock"));
+        let lock = lock.map_err(|source| SecretsError::io(path, source))?;
+        lock.try_lock().map_err(|_| SecretsError::Held)?;
+        self.read_again()?;
+        Ok(Some(lock))
+    }
+
+    /// Puts a new key in front of the others in the key file; from then on every process seals with it. Only for who
+    /// [`hold`](Self::hold)s it.
+    pub(crate) fn add_key(&self) -> Result<(), SecretsError> {
+        let fresh = self.0.random.bytes::<KEY_LENGTH>();
+        self.change(|keys| keys.insert(0, fresh))
+    }
+
+    /// Drops all keys but the newest from the key file. Only for who [`hold`](Self::hold)s it.
+    pub(crate) fn drop_older(&self) -> Result<(), SecretsError> {
+        self.change(|keys| keys.truncate(1))
+    }
+
+    /// Writes the key file anew.
+    fn change(&self, change: impl FnOnce(&mut Vec<Key>)) -> Result<(), SecretsError> {
+        let path = self.0.file.as_deref().ok_or(SecretsError::Configured)?;
+        let mut keys = read_key_file(path)?;
+        change(&mut keys);
+        if keys.len() > KEYS {
+            return Err(SecretsError::Many);
+        }
+        let text: String = keys.iter().map(|key| hex::encode(key) + "\n").collect();
+        let replaced = replace_key_file(path, &text);
+        replaced.map_err(|source| SecretsError::io(path, source))?;
         self.0.keys.store(Arc::new(ciphers(&keys)));
         Ok(())
     }
 
-    /// Reads the key file again. Where that fails, the keys stay that were read before.
-    fn read_again(&self) {
-        let Some(path) = &self.0.file else { return };
-        match read_key_file(path) {
-            Ok(keys) => self.0.keys.store(Arc::new(ciphers(&keys))),
-            Err(error) => tracing::warn!(%error, "the key file could not be read again"),
+    fn read_again(&self) -> Result<(), SecretsError> {
+        if let Some(path) = &self.0.file {
+            let keys = read_key_file(path)?;
+            self.0.keys.store(Arc::new(ciphers(&keys)));
         }
+        Ok(())
     }
 }
 
@@ -215,18 +250,37 @@ fn read_key_file(path: &Path) -> Result<Vec<Key>, SecretsError> {
     })
 }
 
-/// The file has the one text or the other, whenever this is cut short.
+/// The file has the one text or the other, whenever this is cut short. It stays who may read it, and a link stays one.
 fn replace_key_file(path: &Path, text: &str) -> std::io::Result<()> {
-    let folder = folder_of(path);
+    let path = path.canonicalize()?;
+    let folder = folder_of(&path);
+    sweep(folder)?;
+    let before = path.metadata()?;
     let mut file = tempfile::Builder::new()
-        .prefix(".secret.key-")
+        .prefix(UNFINISHED)
         .tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;
+    let fresh = file.as_file().metadata()?;
+    if (fresh.uid(), fresh.gid()) != (before.uid(), before.gid()) {
+        fchown(file.as_file(), Some(before.uid()), Some(before.gid()))?;
+    }
+    file.as_file().set_permissions(before.permissions())?;
     file.as_file().sync_all()?;
     reach("before the key file is replaced");
-    file.persist(path).map_err(|failed| failed.error)?;
+    file.persist(&path).map_err(|failed| failed.error)?;
     reach("after the key file is replaced");
     File::open(folder)?.sync_all()
+}
+
+/// Removes what was left by who was killed: it has keys in it.
+fn sweep(folder: &Path) -> std::io::Result<()> {
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -241,7 +295,7 @@ fn folder_of(path: &Path) -> &Path {
 fn make_key_file(path: &Path, random: &Random) -> std::io::Result<()> {
     let folder = folder_of(path);
     let mut file = tempfile::Builder::new()
-        .prefix(".secret.key-")
+        .prefix(UNFINISHED)
         .tempfile_in(folder)?;
     file.write_all(random.hex::<KEY_LENGTH>().as_bytes())?;
     file.as_file().sync_all()?;
@@ -274,7 +328,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret.key");
         let secrets = Secrets::from_file(&path, Random::seeded(1)).unwrap();
-        let sealed = secrets.seal("credentials/secret/a", &"hunter2".into());
+        let sealed = secrets
+            .seal("credentials/secret/a", &"hunter2".into())
+            .unwrap();
         assert!(!sealed.windows(7).any(|window| window == b"hunter2"));
 
         let again = Secrets::from_file(&path, Random::seeded(2)).unwrap();
@@ -295,11 +351,15 @@ mod tests {
         let path = folder.path().join("secret.key");
         let one = Secrets::from_file(&path, Random::seeded(1)).unwrap();
         let other = Secrets::from_file(&path, Random::seeded(2)).unwrap();
-        let old = one.seal("place", &"hunter2".into());
+        let old = one.seal("place", &"hunter2".into()).unwrap();
+        let held = one.hold().unwrap();
+        assert!(matches!(other.hold(), Err(SecretsError::Held)));
+        std::fs::write(folder.path().join(".secret.key-left"), "of who was killed").unwrap();
         one.add_key().unwrap();
+        assert!(!folder.path().join(".secret.key-left").exists());
         assert!(one.has_older() && !one.is_newest("place", &old));
         // Another process notices when it seals, and when it cannot open.
-        let new = other.seal("place", &"hunter3".into());
+        let new = other.seal("place", &"hunter3".into()).unwrap();
         assert!(one.is_newest("place", &new));
         let third = Secrets::from_file(&path, Random::seeded(3)).unwrap();
         assert_eq!(
@@ -307,7 +367,12 @@ mod tests {
             "hunter2"
         );
         one.drop_older().unwrap();
+        drop(held);
+        assert!(other.hold().is_ok());
         assert!(!one.has_older());
+        let modes = ["secret.key", "secret.lock"]
+            .map(|name| folder.path().join(name).metadata().unwrap().mode() & 0o777);
+        assert_eq!(modes, [0o600, 0o600]);
         assert!(
             Secrets::from_file(&path, Random::seeded(4))
                 .unwrap()
@@ -321,10 +386,24 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_sealed_with_a_key_that_may_be_gone_and_there_are_never_too_many() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret.key");
+        let secrets = Secrets::from_file(&path, Random::seeded(1)).unwrap();
+        for _ in 1..KEYS {
+            secrets.add_key().unwrap();
+        }
+        assert!(matches!(secrets.add_key(), Err(SecretsError::Many)));
+        assert!(Secrets::from_file(&path, Random::seeded(1)).is_ok());
+        std::fs::remove_file(&path).unwrap();
+        assert!(secrets.seal("place", &"hunter2".into()).is_err());
+    }
+
+    #[test]
     fn several_configured_keys_open_and_are_not_written() {
         let (old, new) = ("a".repeat(64), "b".repeat(64));
         let secrets = Secrets::from_hex(&old.clone().into(), Random::seeded(1)).unwrap();
-        let sealed = secrets.seal("place", &"hunter2".into());
+        let sealed = secrets.seal("place", &"hunter2".into()).unwrap();
         let both = Secrets::from_hex(&format!("{new}, {old}").into(), Random::seeded(1)).unwrap();
         assert!(both.open("place", &sealed).is_ok() && both.has_older());
         assert!(matches!(both.add_key(), Err(SecretsError::Configured)));

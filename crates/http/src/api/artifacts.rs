@@ -20,7 +20,11 @@ use crate::state::AppState;
 pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Authenticated,
-    Archive { upload, file_name }: Archive,
+    Archive {
+        upload,
+        file_name,
+        turn: _turn,
+    }: Archive,
 ) -> Result<Json<Artifact>, ApiError> {
     let organization = caller.key.organization_id;
     let actor = caller.actor();
@@ -38,7 +42,11 @@ pub(crate) async fn add(
 ) -> Result<Json<Artifact>, ApiError> {
     // Clients make a package where there is none: they have to be told that first.
     let package = find(&state, &caller, &named).await?;
-    let Archive { upload, file_name } = archive?;
+    let Archive {
+        upload,
+        file_name,
+        turn: _turn,
+    } = archive?;
     if package.kind != "artifact" {
         return Err(ApiError::BadRequest(format!(
             "{named} is no package of artifacts: its versions come from elsewhere"

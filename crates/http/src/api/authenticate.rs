@@ -1,7 +1,5 @@
 //! Who signed a request: nothing of it is believed before that is known.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -20,7 +18,7 @@ use packagist_api::{
 use secrecy::ExposeSecret;
 
 use super::target::Sent;
-use super::upload::{self, Uploaded, check_length, is_upload};
+use super::upload::{self, Turn, Uploaded, check_length, is_upload};
 use crate::error::ApiError;
 use crate::extract::RawBody;
 use crate::state::AppState;
@@ -92,11 +90,7 @@ async fn admitted(state: &AppState, request: Request) -> Result<Request, ApiErro
         }
         check_length(registry, request.headers())?;
         let turn = state.uploads().begin(key.id)?;
-        let (mut request, query) =
-            verified(state, request, &claimed, &secret, Keep::OnDisk).await?;
-        // Until it is kept or refused.
-        request.extensions_mut().insert(Arc::new(turn));
-        (request, query)
+        verified(state, request, &claimed, &secret, Keep::OnDisk(turn)).await?
     } else {
         let verified = verified(state, request, &claimed, &secret, Keep::InMemory).await?;
         // The body may have taken its time.
@@ -143,10 +137,9 @@ enum Claimed {
 }
 
 /// Where a body waits for its signature.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Keep {
     InMemory,
-    OnDisk,
+    OnDisk(Turn),
 }
 
 /// The request and its parameters as they were signed: with its body read, or with none where that is not covered.
@@ -173,11 +166,11 @@ async fn verified(
         Signing::begin(secret, request, claimed)
     };
     let mut signings: Vec<Signing> = hosts.iter().map(begin).collect();
-    if keep == Keep::OnDisk {
+    if let Keep::OnDisk(turn) = keep {
         let upload = upload::receive(state.registry(), body, &mut signings).await?;
         let is_signed = has_signed_body(signings, claimed)?;
         if let Some(upload) = upload.filter(|_| is_signed) {
-            parts.extensions.insert(Uploaded::new(upload));
+            parts.extensions.insert(Uploaded::new(upload, turn));
         }
         return Ok((Request::from_parts(parts, Body::empty()), query));
     }

@@ -28,11 +28,11 @@ const FILE_NAME: &str = "x-filename";
 
 /// An artifact that has arrived whole, signed by the key that the request is from.
 #[derive(Clone, Debug)]
-pub(crate) struct Uploaded(Arc<Mutex<Option<Upload>>>);
+pub(crate) struct Uploaded(Arc<Mutex<Option<(Upload, Turn)>>>);
 
 impl Uploaded {
-    pub(crate) fn new(upload: Upload) -> Self {
-        Self(Arc::new(Mutex::new(Some(upload))))
+    pub(crate) fn new(upload: Upload, turn: Turn) -> Self {
+        Self(Arc::new(Mutex::new(Some((upload, turn)))))
     }
 }
 
@@ -41,6 +41,8 @@ impl Uploaded {
 pub(crate) struct Archive {
     pub(crate) upload: Upload,
     pub(crate) file_name: String,
+    /// Until it is kept or refused.
+    pub(crate) turn: Turn,
 }
 
 impl FromRequestParts<AppState> for Archive {
@@ -51,7 +53,7 @@ impl FromRequestParts<AppState> for Archive {
         let upload = uploaded.and_then(|Uploaded(upload)| {
             upload.lock().unwrap_or_else(PoisonError::into_inner).take()
         });
-        let upload = upload.ok_or_else(|| {
+        let (upload, turn) = upload.ok_or_else(|| {
             ApiError::BadRequest("the body is empty: send the archive as it is".to_owned())
         })?;
         let file_name = parts.headers.get(FILE_NAME).map(|name| name.to_str());
@@ -63,7 +65,11 @@ impl FromRequestParts<AppState> for Archive {
                 return Err(ApiError::BadRequest(sentence.to_owned()));
             }
         };
-        Ok(Self { upload, file_name })
+        Ok(Self {
+            upload,
+            file_name,
+            turn,
+        })
     }
 }
 

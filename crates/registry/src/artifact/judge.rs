@@ -1,6 +1,7 @@
 //! Whether an archive that was uploaded can be installed, and what it is.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use kapelle_archive::{ArchiveError, ArchiveKind, RootFile, read_root_file};
 use kapelle_composer::{Version, printable};
@@ -62,9 +63,14 @@ pub(super) async fn inspect(registry: &Registry, path: PathBuf) -> Result<RootFi
         ..archive_limits(registry)
     };
     // Each of them may take some memory for names.
-    let turn = registry.inspections.acquire().await;
-    let _turn = turn.expect("this semaphore is never closed");
-    let read = move || read_root_file(&path, "composer.json", &limits);
+    let turn = Arc::clone(&registry.inspections).acquire_owned().await;
+    let turn = turn.expect("this semaphore is never closed");
+    // It goes on when nobody waits for it any more.
+    let read = move || {
+        let found = read_root_file(&path, "composer.json", &limits);
+        drop(turn);
+        found
+    };
     let read = tokio::task::spawn_blocking(read).await;
     let read = read.map_err(|error| ArtifactError::Store(error.to_string()))?;
     read.map_err(|error| match error {

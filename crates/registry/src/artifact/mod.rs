@@ -9,6 +9,7 @@ pub(crate) use judge::extension;
 
 use std::collections::{BTreeSet, HashMap};
 
+use kapelle_storage::blobs::BlobError;
 use kapelle_storage::db::artifacts::{self as rows, Artifact};
 use kapelle_storage::db::packages::{self, Package};
 use kapelle_storage::{Handle, StorageError, Transaction};
@@ -55,6 +56,12 @@ pub enum ArtifactError {
     /// The database failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl From<BlobError> for ArtifactError {
+    fn from(error: BlobError) -> Self {
+        Self::Store(error.to_string())
+    }
 }
 
 impl From<CollectError> for ArtifactError {
@@ -139,11 +146,9 @@ pub async fn keep(
         created_at: registry.now(),
     };
     if let Some(package) = package {
-        // Asked again when it is written; what is refused already is not stored first.
+        // Asked again when it is written; what is refused already is not stored first. The bytes of a twin are: they may be lost.
         let mut connection = registry.database().read().await?;
-        if let Some(twin) = fits(&mut connection, package, &artifact).await? {
-            return Ok(twin);
-        }
+        fits(&mut connection, package, &artifact).await?;
     }
     for _ in 0..STORES {
         blob::announce(registry, &artifact.sha256, artifact.size).await?;
@@ -154,7 +159,20 @@ pub async fn keep(
             .map_err(|error| ArtifactError::Store(error.to_string()))?;
         match insert(registry, actor, &artifact, &judged.manifest).await {
             Err(ArtifactError::Storage(StorageError::BlobGone { .. })) => {}
-            outcome => return outcome,
+            Ok(kept) => {
+                // Since they were stored, a collector may have deleted the bytes, and somebody else announced the same ones
+                // anew. Now that they are referred to, nobody deletes them any more.
+                if registry.blobs().size(&kept.sha256).await? != Some(upload.size) {
+                    let put = registry.blobs().put_file(&kept.sha256, upload.file.path());
+                    put.await?;
+                }
+                return Ok(kept);
+            }
+            Err(error) => {
+                let transaction = registry.database().write().await?;
+                blob::discard(registry, transaction, &artifact.sha256).await?;
+                return Err(error);
+            }
         }
     }
     Err(ArtifactError::Store(

@@ -15,6 +15,7 @@ use crate::access::{self, Denied};
 use crate::actor::Actor;
 use crate::audit;
 use crate::registry::Registry;
+use crate::secrets::SecretsError;
 
 /// Why a credential could not be kept or removed.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,9 @@ pub enum CredentialError {
         "there is no credential {0} in this organization: `kapelle credential list` shows them"
     )]
     Unknown(i64),
+    /// The key file failed.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     /// A package uses it, or the database failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -85,7 +89,7 @@ pub async fn add(
     let sealed = registry.parts.secrets.seal(
         &place(organization_id, new.kind.as_str(), &host),
         &new.secret,
-    );
+    )?;
     let row = rows::NewCredential {
         organization_id,
         kind: new.kind.as_str(),
@@ -142,7 +146,7 @@ pub async fn edit(
     };
     kind::check(&new, &stored.host)?;
     let place = place(organization_id, kind.as_str(), &stored.host);
-    let sealed = registry.parts.secrets.seal(&place, &new.secret);
+    let sealed = registry.parts.secrets.seal(&place, &new.secret)?;
     rows::update(&mut transaction, id, kind.as_str(), &new.username, &sealed).await?;
     audit::record(
         registry,

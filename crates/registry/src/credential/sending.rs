@@ -88,7 +88,8 @@ pub(super) fn open(registry: &Registry, row: &Row) -> Result<SecretString, Secre
 
 fn unseal(registry: &Registry, row: &Row) -> Result<Credential, JobError> {
     let failed = |error: String| JobError::Fail(error);
-    let secret = open(registry, row).map_err(|error| failed(error.to_string()))?;
+    // Another process may be giving the secrets another key.
+    let secret = open(registry, row).map_err(|error| JobError::Retry(error.to_string()))?;
     let kind: Result<CredentialKind, _> = row.kind.parse();
     let username = row.username.clone();
     Ok(match kind.map_err(|error| failed(error.to_string()))? {

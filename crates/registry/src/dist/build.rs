@@ -7,7 +7,6 @@ use kapelle_archive::{ArchiveError, DistOptions, Limits as ArchiveLimits, write_
 use kapelle_composer::ArchiveExclude;
 use kapelle_failpoint::reach;
 use kapelle_storage::StorageError;
-use kapelle_storage::db::blobs;
 use kapelle_storage::db::dists::{self as rows, Dist};
 use kapelle_storage::db::package_references;
 use kapelle_storage::db::packages::{self, Package};
@@ -394,19 +393,17 @@ async fn try_store(
             .is_none()
     {
         // There is no row of its reference yet that would tell of a purge.
+        blob::discard(registry, transaction, &report.sha256)
+            .await
+            .map_err(|error| failed(&error))?;
         return Err(DistError::Removed(package.name.clone().unwrap_or_default()));
     }
     // A purge that comes at the same time waits and then finds this dist, or is waited for.
     let published = package_references::lock(&mut transaction, package.id, reference).await?;
     if published.is_some_and(|published| published.purged_at.is_some()) {
-        let now = registry.now();
-        let orphan = blobs::claim(&mut transaction, &report.sha256, now).await?;
-        transaction.commit().await?;
-        if let Some(orphan) = orphan {
-            blob::collect(registry, &orphan)
-                .await
-                .map_err(|error| failed(&error))?;
-        }
+        blob::discard(registry, transaction, &report.sha256)
+            .await
+            .map_err(|error| failed(&error))?;
         return Err(DistError::Purged(package.name.clone().unwrap_or_default()));
     }
     rows::insert_if_absent(&mut transaction, &dist).await?;

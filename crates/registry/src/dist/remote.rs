@@ -1,6 +1,7 @@
 //! Dists of packages without a repository: fetched from where their definition says, or uploaded.
 
 use std::io::Seek;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use kapelle_archive::{ArchiveError, DistReport, read_root_file};
@@ -108,9 +109,8 @@ async fn headers(
     let Some(row) = row.map_err(Failure::machine)? else {
         return Ok(HeaderMap::new());
     };
-    // A secret that cannot be read will not be readable later.
     let headers = credential::headers(registry, &row, &remote.url);
-    headers.map_err(|error| Failure::Unbuildable(error.to_string()))
+    headers.map_err(|error| Failure::Unavailable(Cause::Mirror, error.to_string()))
 }
 
 async fn download(
@@ -121,7 +121,7 @@ async fn download(
     let unavailable = |reason: String| Failure::Unavailable(Cause::Mirror, reason);
     let url = shown(&remote.url);
     let host = remote.url.host_str().unwrap_or_default();
-    let _permit = registry.parts.outbound.host_permit(host).await;
+    let permit = registry.parts.outbound.host_permit(host).await;
     let request = Request::get(&remote.url, headers, registry.limits().packed);
     let answer = registry.parts.outbound.stream(request).await;
     let mut answer = answer.map_err(|error| failed(&error))?;
@@ -141,7 +141,7 @@ async fn download(
         writer.write_all(&bytes).await?;
     }
     writer.flush().await?;
-    drop(writer);
+    drop((writer, permit));
     let mut report = DistReport {
         size,
         sha1: sha1.finalize().into(),
@@ -179,9 +179,14 @@ async fn inspect(
     remote: &RemoteDist,
 ) -> Result<(&'static str, u64), Failure> {
     let (path, limits) = (file.path().to_owned(), archive_limits(registry));
-    let turn = registry.inspections.acquire().await;
-    let _turn = turn.expect("this semaphore is never closed");
-    let read = move || read_root_file(&path, "composer.json", &limits);
+    let turn = Arc::clone(&registry.inspections).acquire_owned().await;
+    let turn = turn.expect("this semaphore is never closed");
+    // It goes on when nobody waits for it any more.
+    let read = move || {
+        let found = read_root_file(&path, "composer.json", &limits);
+        drop(turn);
+        found
+    };
     let read = tokio::task::spawn_blocking(read).await;
     let found = match read.map_err(Failure::machine)? {
         Ok(found) => (found.kind, found.entries),

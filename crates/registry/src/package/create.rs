@@ -108,6 +108,8 @@ pub async fn create(
             id
         }
         Source::Artifacts(ids) => {
+            edit::check_credential(&mut transaction, organization_id, new.credential_id, None)
+                .await?;
             let chosen = artifact::choose(&mut transaction, organization_id, ids, None).await?;
             let name = chosen.name.as_str();
             let id = insert_named(

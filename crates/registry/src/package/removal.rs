@@ -60,6 +60,17 @@ pub async fn undo(
     let candidates = lookup::removed(&mut transaction, organization_id, named).await?;
     let package = lookup::restorable(registry, &mut transaction, candidates).await?;
     let package = package.ok_or_else(|| PackageError::NothingToUndo(named.to_owned()))?;
+    rows::hold(&mut transaction, package.id).await?;
+    let is_purged = match package.kind.as_str() {
+        "custom" => definitions::find(&mut transaction, package.id)
+            .await?
+            .is_none(),
+        "artifact" => artifacts::count(&mut transaction, package.id).await? == 0,
+        _ => false,
+    };
+    if is_purged || package_references::is_purged(&mut transaction, package.id).await? {
+        return Err(PackageError::NothingToUndo(named.to_owned()));
+    }
     let name = display_name(&package);
     if let Some(own) = &package.name
         && rows::find_by_name(&mut transaction, organization_id, own)
@@ -123,7 +134,10 @@ pub async fn purge(
     for package in removed {
         let mut transaction = registry.database().write().await?;
         // Whoever is giving it an archive waits, or is waited for.
-        rows::hold(&mut transaction, package.id).await?;
+        if rows::hold(&mut transaction, package.id).await?.is_some() {
+            // It was restored since it was looked for.
+            return Err(PackageError::NothingToPurge(named.to_owned()));
+        }
         package_references::mark_all_purged(&mut transaction, package.id, now).await?;
         let dists = dists::list(&mut transaction, package.id).await?;
         dists::delete_all(&mut transaction, package.id).await?;

@@ -52,11 +52,13 @@ on_both_databases! {
         let hook = hook_secret(&world).await;
         assert!(matches!(keys::retire(&world.registry, OPERATOR).await, Err(KeysError::OneKey)));
         let before = std::fs::read_to_string(world.key_file()).unwrap();
-        let sealed = keys::rotate(&world.registry, OPERATOR).await.unwrap();
-        assert_eq!(sealed, 6, "three credentials, two API keys, the hook's secret");
+        let rotated = keys::rotate(&world.registry, OPERATOR).await.unwrap();
+        assert_eq!(rotated.sealed, 6, "three credentials, two API keys, the hook's secret");
+        assert!(matches!(keys::retire(&world.registry, OPERATOR).await, Err(KeysError::TooSoon)));
+        world.clock.advance(10 * kapelle_registry::clock::MINUTE);
         let both = std::fs::read_to_string(world.key_file()).unwrap();
         assert!(both.trim().ends_with(before.trim()) && both.lines().count() == 2, "{both}");
-        keys::retire(&world.registry, OPERATOR).await.unwrap();
+        assert!(keys::retire(&world.registry, OPERATOR).await.unwrap());
         let after = std::fs::read_to_string(world.key_file()).unwrap();
         assert_eq!(after, both.lines().next().unwrap().to_owned() + "\n");
 
@@ -80,7 +82,9 @@ on_both_databases! {
         let mut transaction = world.registry.database().write().await.unwrap();
         organizations::replace_secret(&mut transaction, world.organization_id, b"sealed by nobody").await.unwrap();
         transaction.commit().await.unwrap();
-        assert_eq!(keys::rotate(&world.registry, OPERATOR).await.unwrap(), 5);
+        let rotated = keys::rotate(&world.registry, OPERATOR).await.unwrap();
+        assert_eq!((rotated.sealed, rotated.unreadable), (5, vec!["organizations/hook_secret/acme".to_owned()]));
+        world.clock.advance(10 * kapelle_registry::clock::MINUTE);
         let refused = keys::retire(&world.registry, OPERATOR).await.unwrap_err().to_string();
         assert!(refused.starts_with("1 secrets cannot be decrypted, such as organizations/hook_secret/acme"), "{refused}");
         assert_eq!(std::fs::read_to_string(world.key_file()).unwrap().lines().count(), 2);
