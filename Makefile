@@ -16,6 +16,7 @@ bench: ## compare the release build with what is as fast as can be
 	benches/imports.py --kapelle target/release/kapelle
 	benches/beside.py --kapelle target/release/kapelle
 	cargo build --release -p kapelle-registry --example generate
+	benches/api.py --kapelle target/release/kapelle
 	benches/scale.py --kapelle target/release/kapelle --folder target/scale
 	cargo run --release -p kapelle-composer --example matching
 

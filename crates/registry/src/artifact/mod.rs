@@ -155,8 +155,7 @@ pub async fn keep(
         let put = registry
             .blobs()
             .put_file(&artifact.sha256, upload.file.path());
-        put.await
-            .map_err(|error| ArtifactError::Store(error.to_string()))?;
+        put.await?;
         match insert(registry, actor, &artifact, &judged.manifest).await {
             Err(ArtifactError::Storage(StorageError::BlobGone { .. })) => {}
             Ok(kept) => {

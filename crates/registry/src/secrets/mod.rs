@@ -1,26 +1,21 @@
 //! Secrets at rest: XChaCha20-Poly1305, bound to the table, column and row that hold them.
 
+mod key_file;
+
 use std::fs::File;
-use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use kapelle_failpoint::reach;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::random::Random;
 
 const KEY_LENGTH: usize = 32;
-/// Longest key file that is read, in bytes.
-const KEY_FILE: u64 = 4096;
 /// Keys that may be in use at once.
 const KEYS: usize = 8;
-/// What the file of a key is called until it is whole.
-const UNFINISHED: &str = ".secret.key-";
 const NONCE_LENGTH: usize = 24;
 /// First byte of every sealed secret, so that a later format can be told apart.
 const FORMAT: u8 = 1;
@@ -102,17 +97,17 @@ impl std::fmt::Debug for Secrets {
 impl Secrets {
     /// Uses keys given as 64 hexadecimal digits each, with commas in between.
     pub fn from_hex(keys: &SecretString, random: Random) -> Result<Self, SecretsError> {
-        let keys = parse_keys(keys.expose_secret()).ok_or(SecretsError::Key)?;
+        let keys = key_file::parse(keys.expose_secret()).ok_or(SecretsError::Key)?;
         Ok(Self::with(&keys, None, random))
     }
 
     /// Reads the key file, or makes one (readable by its owner only) where there is none.
     pub fn from_file(path: &Path, random: Random) -> Result<Self, SecretsError> {
         if !path.exists() {
-            let made = make_key_file(path, &random);
+            let made = key_file::make(path, &random);
             made.map_err(|source| SecretsError::io(path, source))?;
         }
-        let keys = read_key_file(path)?;
+        let keys = key_file::read(path)?;
         Ok(Self::with(&keys, Some(path.to_owned()), random))
     }
 
@@ -173,11 +168,7 @@ impl Secrets {
         let Some(path) = &self.0.file else {
             return Ok(None);
         };
-        let mut options = File::options();
-        options.create(true).append(true).mode(0o600);
-        let lock = options.open(path.with_extension("lock"));
-        let lock = lock.map_err(|source| SecretsError::io(path, source))?;
-        lock.try_lock().map_err(|_| SecretsError::Held)?;
+        let lock = key_file::lock(path)?;
         self.read_again()?;
         Ok(Some(lock))
     }
@@ -197,13 +188,12 @@ impl Secrets {
     /// Writes the key file anew.
     fn change(&self, change: impl FnOnce(&mut Vec<Key>)) -> Result<(), SecretsError> {
         let path = self.0.file.as_deref().ok_or(SecretsError::Configured)?;
-        let mut keys = read_key_file(path)?;
+        let mut keys = key_file::read(path)?;
         change(&mut keys);
         if keys.len() > KEYS {
             return Err(SecretsError::Many);
         }
-        let text: String = keys.iter().map(|key| hex::encode(key) + "\n").collect();
-        let replaced = replace_key_file(path, &text);
+        let replaced = key_file::replace(path, &keys);
         replaced.map_err(|source| SecretsError::io(path, source))?;
         self.0.keys.store(Arc::new(ciphers(&keys)));
         Ok(())
@@ -211,7 +201,7 @@ impl Secrets {
 
     fn read_again(&self) -> Result<(), SecretsError> {
         if let Some(path) = &self.0.file {
-            let keys = read_key_file(path)?;
+            let keys = key_file::read(path)?;
             self.0.keys.store(Arc::new(ciphers(&keys)));
         }
         Ok(())
@@ -240,87 +230,10 @@ fn open(keys: &[XChaCha20Poly1305], place: &str, sealed: &[u8]) -> Option<Secret
     String::from_utf8(plain).map(Into::into).ok()
 }
 
-fn read_key_file(path: &Path) -> Result<Vec<Key>, SecretsError> {
-    let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(KEY_FILE).read_to_string(&mut text))
-        .map_err(|source| SecretsError::io(path, source))?;
-    parse_keys(&text).ok_or_else(|| SecretsError::KeyFile {
-        path: path.display().to_string(),
-    })
-}
-
-/// The file has the one text or the other, whenever this is cut short. It stays who may read it, and a link stays one.
-fn replace_key_file(path: &Path, text: &str) -> std::io::Result<()> {
-    let path = path.canonicalize()?;
-    let folder = folder_of(&path);
-    sweep(folder)?;
-    let before = path.metadata()?;
-    let mut file = tempfile::Builder::new()
-        .prefix(UNFINISHED)
-        .tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    let fresh = file.as_file().metadata()?;
-    if (fresh.uid(), fresh.gid()) != (before.uid(), before.gid()) {
-        fchown(file.as_file(), Some(before.uid()), Some(before.gid()))?;
-    }
-    file.as_file().set_permissions(before.permissions())?;
-    file.as_file().sync_all()?;
-    reach("before the key file is replaced");
-    file.persist(&path).map_err(|failed| failed.error)?;
-    reach("after the key file is replaced");
-    File::open(folder)?.sync_all()
-}
-
-/// Removes what was left by who was killed: it has keys in it.
-fn sweep(folder: &Path) -> std::io::Result<()> {
-    for entry in folder.read_dir()? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-            std::fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-fn folder_of(path: &Path) -> &Path {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    folder.unwrap_or(Path::new("."))
-}
-
-/// The file is there with its key in it or not at all, whenever this is cut short: without its key everything that was
-/// sealed is lost. Of several processes that start at once, one makes it.
-fn make_key_file(path: &Path, random: &Random) -> std::io::Result<()> {
-    let folder = folder_of(path);
-    let mut file = tempfile::Builder::new()
-        .prefix(UNFINISHED)
-        .tempfile_in(folder)?;
-    file.write_all(random.hex::<KEY_LENGTH>().as_bytes())?;
-    file.as_file().sync_all()?;
-    reach("before the key file is renamed");
-    match file.persist_noclobber(path) {
-        Err(failed) if failed.error.kind() != std::io::ErrorKind::AlreadyExists => {
-            return Err(failed.error);
-        }
-        _ => {}
-    }
-    reach("after the key file is renamed");
-    File::open(folder)?.sync_all()
-}
-
-fn parse_keys(text: &str) -> Option<Vec<Key>> {
-    let parts = text.split(|character: char| character == ',' || character.is_whitespace());
-    let keys: Option<Vec<Key>> = parts
-        .filter(|part| !part.is_empty())
-        .map(|part| hex::decode(part).ok()?.try_into().ok())
-        .collect();
-    keys.filter(|keys| !keys.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     #[test]
