@@ -70,9 +70,7 @@ pub(crate) async fn show(
     Segments(named): Segments<String>,
 ) -> Result<Json<PackageDetail>, ApiError> {
     let found = find(&state, &caller, &named).await?;
-    let organization = caller.key.organization_id;
-    let id = found.id.to_string();
-    let outline = package::outline(state.registry(), &caller.actor(), organization, &id).await?;
+    let outline = package::outline(state.registry(), &caller.actor(), found).await?;
     let is_repository = outline.package.kind == "vcs";
     let versions = outline.versions.into_iter().map(|version| {
         let reference = Some(version.reference).filter(|reference| !reference.is_empty());
@@ -130,11 +128,7 @@ pub(crate) async fn edit(
     Object(request): Object<PackageRequest>,
 ) -> Result<Json<Job>, ApiError> {
     let found = find(&state, &caller, &named).await?;
-    let kept = match found.kind.as_str() {
-        "custom" => "package".to_owned(),
-        "artifact" => "artifact".to_owned(),
-        _ => found.repository_type.clone(),
-    };
+    let kept = repo_type(&found);
     let names_source = request.repo_url.is_some()
         || request.repo_config.is_some()
         || request.artifact_ids.is_some();
@@ -306,16 +300,21 @@ fn origin(asked: &str) -> Result<&'static str, ApiError> {
     })
 }
 
+/// Where a package comes from, in the words of clients.
+fn repo_type(row: &Row) -> String {
+    match row.kind.as_str() {
+        "vcs" => row.repository_type.clone(),
+        "custom" => "package".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
 /// A package as lists show it; `definition` is that of a custom one.
 fn shown(row: Row, definition: Option<&str>) -> Package {
     let name = package::display_name(&row);
     let definition: Option<Value> =
         definition.and_then(|definition| serde_json::from_str(definition).ok());
-    let kind = match row.kind.as_str() {
-        "vcs" => row.repository_type,
-        "custom" => "package".to_owned(),
-        other => other.to_owned(),
-    };
+    let kind = repo_type(&row);
     let named = row.name.clone().unwrap_or_else(|| row.id.to_string());
     Package {
         id: row.id,

@@ -1,13 +1,12 @@
 //! Whether an archive that was uploaded can be installed, and what it is.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use kapelle_archive::{ArchiveError, ArchiveKind, RootFile, read_root_file};
+use kapelle_archive::{ArchiveError, ArchiveKind, RootFile};
 use kapelle_composer::{Version, printable};
 
 use super::ArtifactError;
-use crate::dist::archive_limits;
+use crate::dist::{self, archive_limits};
 use crate::limits;
 use crate::registry::Registry;
 
@@ -62,16 +61,7 @@ pub(super) async fn inspect(registry: &Registry, path: PathBuf) -> Result<RootFi
         root_file: registry.limits().manifest,
         ..archive_limits(registry)
     };
-    // Each of them may take some memory for names.
-    let turn = Arc::clone(&registry.inspections).acquire_owned().await;
-    let turn = turn.expect("this semaphore is never closed");
-    // It goes on when nobody waits for it any more.
-    let read = move || {
-        let found = read_root_file(&path, "composer.json", &limits);
-        drop(turn);
-        found
-    };
-    let read = tokio::task::spawn_blocking(read).await;
+    let read = dist::inspect::read(registry, path, limits).await;
     let read = read.map_err(|error| ArtifactError::Store(error.to_string()))?;
     read.map_err(|error| match error {
         ArchiveError::Read(source) => {

@@ -54,6 +54,17 @@ pub(crate) async fn build_in(
     reference: &str,
     workshop: &Workshop,
 ) -> Result<Dist, DistError> {
+    let work = async || make(registry, package, reference, workshop).await;
+    once(registry, package, reference, work).await
+}
+
+/// The dist that is there, or the one that `work` makes; of all who want the same one at once, one makes it.
+pub(super) async fn once(
+    registry: &Registry,
+    package: &Package,
+    reference: &str,
+    work: impl AsyncFnOnce() -> Result<Made, Failure>,
+) -> Result<Dist, DistError> {
     let _turn = registry
         .builds
         .turn((package.id, reference.to_owned()))
@@ -64,7 +75,7 @@ pub(crate) async fn build_in(
     }
     drop(connection);
     registry.writable()?;
-    let made = make(registry, package, reference, workshop).await;
+    let made = work().await;
     let made = made.map_err(|failure| failure.about(package, reference))?;
     reach("before a dist is stored");
     store(registry, package, reference, &made).await
@@ -159,7 +170,7 @@ impl Failure {
         Self::Unavailable(Cause::Machine, reason.to_string())
     }
 
-    pub(super) fn about(self, package: &Package, reference: &str) -> DistError {
+    fn about(self, package: &Package, reference: &str) -> DistError {
         let package = package.name.clone().unwrap_or_default();
         let reference = reference.to_owned();
         match self {
@@ -337,7 +348,7 @@ async fn archive(registry: &Registry, mut tar: TarReader, source: Source) -> Res
 
 /// The blob's row first, so that the collector leaves it alone; then the bytes; then the dist's row. No byte is
 /// sent to anybody before that row is committed.
-pub(super) async fn store(
+async fn store(
     registry: &Registry,
     package: &Package,
     reference: &str,

@@ -1,6 +1,7 @@
 //! Dists: the archive of a published version, made once, the same bytes for ever.
 
 mod build;
+pub(crate) mod inspect;
 mod order;
 mod remote;
 mod workshop;

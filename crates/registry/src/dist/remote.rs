@@ -1,10 +1,9 @@
 //! Dists of packages without a repository: fetched from where their definition says, or uploaded.
 
 use std::io::Seek;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use kapelle_archive::{ArchiveError, DistReport, read_root_file};
+use kapelle_archive::{ArchiveError, DistReport};
 use kapelle_outbound::OutboundError;
 use kapelle_outbound::{HeaderMap, Request, shown};
 use kapelle_storage::db::artifacts::Artifact;
@@ -21,7 +20,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::build::{self, Failure, archive_limits};
 use super::workshop::Made;
-use super::{Cause, DistError};
+use super::{Cause, DistError, inspect};
 use crate::artifact;
 use crate::credential;
 use crate::package::definition::{Definition, RemoteDist};
@@ -41,20 +40,8 @@ pub(crate) async fn of_version(
     package: &Package,
     remote: &RemoteDist,
 ) -> Result<Dist, DistError> {
-    let reference = remote.reference.as_str();
-    let _turn = registry
-        .builds
-        .turn((package.id, reference.to_owned()))
-        .await;
-    let mut connection = registry.database().read().await?;
-    if let Some(dist) = rows::find(&mut connection, package.id, reference).await? {
-        return Ok(dist);
-    }
-    drop(connection);
-    registry.writable()?;
-    let made = fetch(registry, package, remote).await;
-    let made = made.map_err(|failure| failure.about(package, reference))?;
-    build::store(registry, package, reference, &made).await
+    let fetch = async || fetch(registry, package, remote).await;
+    build::once(registry, package, &remote.reference, fetch).await
 }
 
 /// Fetches the archive of a reference from where the package's definition says that it is.
@@ -148,7 +135,7 @@ async fn download(
         sha256: sha256.finalize().into(),
         ..DistReport::default()
     };
-    let (extension, entries) = inspect(registry, &file, remote).await?;
+    let (extension, entries) = judge(registry, &file, remote).await?;
     report.entries = entries;
     let mut file = file;
     file.as_file_mut().rewind()?;
@@ -173,21 +160,13 @@ fn failed(error: &OutboundError) -> Failure {
 }
 
 /// What kind of archive it is, and whether anybody should unpack it. It need not have a composer.json.
-async fn inspect(
+async fn judge(
     registry: &Registry,
     file: &NamedTempFile,
     remote: &RemoteDist,
 ) -> Result<(&'static str, u64), Failure> {
-    let (path, limits) = (file.path().to_owned(), archive_limits(registry));
-    let turn = Arc::clone(&registry.inspections).acquire_owned().await;
-    let turn = turn.expect("this semaphore is never closed");
-    // It goes on when nobody waits for it any more.
-    let read = move || {
-        let found = read_root_file(&path, "composer.json", &limits);
-        drop(turn);
-        found
-    };
-    let read = tokio::task::spawn_blocking(read).await;
+    let limits = archive_limits(registry);
+    let read = inspect::read(registry, file.path().to_owned(), limits).await;
     let found = match read.map_err(Failure::machine)? {
         Ok(found) => (found.kind, found.entries),
         Err(ArchiveError::NoRootFile { kind, .. }) => (kind, 0),

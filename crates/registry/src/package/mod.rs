@@ -265,10 +265,9 @@ pub struct PackageOutline {
 pub async fn outline(
     registry: &Registry,
     actor: &Actor,
-    organization_id: i64,
-    named: &str,
+    package: Package,
 ) -> Result<PackageOutline, PackageError> {
-    let package = find(registry, actor, organization_id, named).await?;
+    access::inspect(actor, package.organization_id)?;
     let today = registry.now().div_euclid(DAY);
     let mut connection = registry.database().read().await?;
     Ok(PackageOutline {
