@@ -8,6 +8,7 @@ mod commands;
 mod ledger;
 mod play;
 mod points;
+mod server;
 mod uploads;
 mod upstream;
 mod world;

@@ -2,23 +2,21 @@
 //! is killed in between, another one goes on.
 
 use std::collections::BTreeMap;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kapelle_composer::minify::expand;
-use kapelle_testing::process::Process;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, interval};
 
 use super::ledger::{Ledger, text};
+use super::server::Server;
 use super::upstream::PACKAGE;
 use super::world::{Kill, OLD, World, take_hits};
 
 /// How long a server may take for anything.
 const PATIENCE: Duration = Duration::from_secs(40);
 const PERIOD: Duration = Duration::from_millis(40);
-const SIGKILL: i32 = 9;
 
 /// What a run came to.
 #[derive(Debug)]
@@ -34,10 +32,7 @@ pub(super) struct Outcome {
 struct Play<'w> {
     world: &'w World,
     client: reqwest::Client,
-    server: Process,
-    /// Where the server listens; unknown until it says so.
-    url: Option<String>,
-    killed: bool,
+    server: Server<'w>,
     pushed: bool,
     ledger: Ledger,
 }
@@ -48,9 +43,9 @@ pub(super) async fn play(world: &World, kill: Option<&Kill>) -> Outcome {
     let mut play = Play {
         world,
         client: client(),
-        server: world.serve(kill, kill.is_none().then_some(&log)),
-        url: None,
-        killed: false,
+        server: Server::new(world.serve(kill, kill.is_none().then_some(&log)), || {
+            world.serve(None, None)
+        }),
         pushed: false,
         ledger: Ledger::default(),
     };
@@ -147,56 +142,22 @@ impl Play<'_> {
         assert_eq!(status, 202, "{}", String::from_utf8_lossy(&answer));
     }
 
-    /// An answer whose body is complete; whoever is cut off asks again.
+    /// An answer with a token; whoever is cut off asks again.
     async fn ask(
         &mut self,
         method: reqwest::Method,
         path: &str,
         body: Option<String>,
     ) -> (u16, Vec<u8>) {
-        loop {
-            let url = format!("{}/{path}", self.url().await);
-            let request = self
-                .client
-                .request(method.clone(), url)
-                .basic_auth("token", Some(&self.world.token))
+        let (client, token) = (&self.client, &self.world.token);
+        let request = |base: &str| {
+            client
+                .request(method.clone(), format!("{base}/{path}"))
+                .basic_auth("token", Some(token))
                 .header("content-type", "application/json")
-                .body(body.clone().unwrap_or_default());
-            let answered = async {
-                let response = request.send().await?;
-                let status = response.status().as_u16();
-                Ok::<_, reqwest::Error>((status, response.bytes().await?.to_vec()))
-            };
-            match answered.await {
-                Ok(answer) => return answer,
-                Err(_) => self.replace().await,
-            }
-        }
-    }
-
-    /// Where the server is that runs now.
-    async fn url(&mut self) -> String {
-        loop {
-            if let Some(url) = &self.url {
-                return url.clone();
-            }
-            match self.server.url_or_end("listening on").await {
-                Some(url) => self.url = Some(url),
-                None => self.replace().await,
-            }
-        }
-    }
-
-    /// Puts another server in the place of one that was killed.
-    async fn replace(&mut self) {
-        let ended = self.server.end().await;
-        assert!(
-            !self.killed && ended.status.signal() == Some(SIGKILL),
-            "nobody killed this server: {ended:?}"
-        );
-        self.killed = true;
-        self.server = self.world.serve(None, None);
-        self.url = None;
+                .body(body.clone().unwrap_or_default())
+        };
+        self.server.ask(request).await
     }
 
     /// Ends the server once nothing is left to do, and looks at what remains.
@@ -219,9 +180,7 @@ impl Play<'_> {
             );
             ticks.tick().await;
         }
-        let ended = self.server.terminate().await;
-        let killed = self.killed || ended.status.signal() == Some(SIGKILL);
-        assert!(killed || ended.status.success(), "{ended:?}");
+        let killed = self.server.end().await;
         assert_eq!(self.world.broken().await, Vec::<Value>::new());
         assert_eq!(self.world.leftovers(), Vec::<PathBuf>::new());
         Outcome {

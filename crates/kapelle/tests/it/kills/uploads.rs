@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{Cursor, Write};
-use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use kapelle_composer::minify::expand;
@@ -17,6 +16,7 @@ use zip::write::SimpleFileOptions;
 use super::ledger::text;
 use super::play::client;
 use super::points::{Group, Hits};
+use super::server::Server;
 use super::world::{Kill, PUBLIC_URL, arm, copy, take_hits};
 use crate::signed::ApiKey;
 use crate::world::Installation;
@@ -33,7 +33,6 @@ pub(super) const UPLOADING: Group = &[
 const PACKAGE: &str = "acme/lib";
 const PATIENCE: Duration = Duration::from_secs(40);
 const PERIOD: Duration = Duration::from_millis(40);
-const SIGKILL: i32 = 9;
 const HOST: &str = "kapelle.test";
 
 /// An installation without packages, and the keys to it.
@@ -77,11 +76,10 @@ impl Sender {
     /// Uploads an archive, makes a package of it, uploads its next version, and installs both.
     pub(super) async fn run(&self, kill: Option<&Kill>) -> Sent {
         let log = self.installation.folder().join("points.log");
+        let first = self.serve(kill, kill.is_none().then_some(&log));
         let mut run = Run {
             sender: self,
-            server: self.serve(kill, kill.is_none().then_some(&log)),
-            url: None,
-            killed: false,
+            server: Server::new(first, || self.serve(None, None)),
         };
         let uploaded = run.post("/api/packages/artifacts/", release("1.0.0")).await;
         let body = json!({ "repoType": "artifact", "artifactIds": [uploaded["id"]] });
@@ -99,9 +97,7 @@ impl Sender {
             assert_eq!(hex::encode(Sha1::digest(&bytes)), text(&dist["shasum"]));
             assert_eq!(bytes, release(&text(&version["version"])));
         }
-        let ended = run.server.terminate().await;
-        let killed = run.killed || ended.status.signal() == Some(SIGKILL);
-        assert!(killed || ended.status.success(), "{ended:?}");
+        let killed = run.server.end().await;
         let verified = self.installation.run(&["verify", "--json"]).await;
         let report: Value = serde_json::from_str(&verified.stdout).expect("JSON");
         assert_eq!(report["broken"], json!([]), "after {kill:?}");
@@ -123,9 +119,7 @@ impl Sender {
 /// One run, with the server that is up now.
 struct Run<'s> {
     sender: &'s Sender,
-    server: Process,
-    url: Option<String>,
-    killed: bool,
+    server: Server<'s>,
 }
 
 impl Run<'_> {
@@ -138,7 +132,7 @@ impl Run<'_> {
             .iter()
             .any(|sentence| message.contains(sentence));
         assert!(
-            status == 200 || (self.killed && is_done),
+            status == 200 || (self.server.killed() && is_done),
             "{path}: {answer}"
         );
         answer
@@ -178,53 +172,22 @@ impl Run<'_> {
         }
     }
 
-    /// A whole answer; whoever is cut off signs and asks again.
+    /// An answer; whoever is cut off signs and asks again.
     async fn ask(&mut self, method: Method, path: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
-        loop {
-            let url = format!("{}{path}", self.url().await);
+        let sender = self.sender;
+        let request = |base: &str| {
+            let url = format!("{base}{path}");
             let request = client().request(method.clone(), url).body(body.clone());
-            let request = if path.starts_with("/api/") {
-                let key = &self.sender.key;
-                let signature = key.sign(method.as_str(), HOST, path, &body);
+            if path.starts_with("/api/") {
+                let signature = sender.key.sign(method.as_str(), HOST, path, &body);
                 request
                     .header("authorization", signature)
                     .header("x-filename", "lib.zip")
             } else {
-                request.basic_auth("token", Some(&self.sender.token))
-            };
-            let answered = async {
-                let response = request.send().await?;
-                let status = response.status().as_u16();
-                Ok::<_, reqwest::Error>((status, response.bytes().await?.to_vec()))
-            };
-            match answered.await {
-                Ok(answer) => return answer,
-                Err(_) => self.replace().await,
+                request.basic_auth("token", Some(&sender.token))
             }
-        }
-    }
-
-    async fn url(&mut self) -> String {
-        loop {
-            if let Some(url) = &self.url {
-                return url.clone();
-            }
-            match self.server.url_or_end("listening on").await {
-                Some(url) => self.url = Some(url),
-                None => self.replace().await,
-            }
-        }
-    }
-
-    async fn replace(&mut self) {
-        let ended = self.server.end().await;
-        assert!(
-            !self.killed && ended.status.signal() == Some(SIGKILL),
-            "nobody killed this server: {ended:?}"
-        );
-        self.killed = true;
-        self.server = self.sender.serve(None, None);
-        self.url = None;
+        };
+        self.server.ask(request).await
     }
 }
 
